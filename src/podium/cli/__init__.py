@@ -1,0 +1,83 @@
+"""The command line: one function = one command, each a thin call of `Workspace`; heavy imports inside the functions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+import typer
+
+from podium.errors import PodiumError, StorageError, storage_error
+
+app = typer.Typer(
+    name="podium",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+
+
+@app.callback(epilog="Start: podium demo (shows the whole loop), or podium new DIR --from DATA")
+def podium(
+    directory: str = typer.Option(None, "-C", metavar="DIR", help="Work as if started in DIR."),
+    version: bool = typer.Option(False, "--version", help="Show the version and exit."),
+) -> None:
+    """From raw competition data to the leaderboard, one honest attempt at a time."""
+    if version:
+        from podium import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+    if directory:
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise PodiumError(f"cannot go there ({error.strerror})", where=directory) from None
+
+
+from podium.cli import attempts, data, submit  # noqa: E402, F401 - importing them registers their commands
+
+
+def main() -> NoReturn:
+    """The `podium` command: 0 done, 1 it failed with one clear message, 2 wrong usage, 130 interrupted."""
+    try:
+        result = app(standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+        sys.stdout.flush()
+    except PodiumError as error:
+        code = _fail(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = 2
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print(
+            "\ninterrupted: what was finished is kept; the same command (or podium resume) goes on from there",
+            file=sys.stderr,
+        )
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        known = storage_error(error)
+        if known is None:
+            raise
+        code = _fail(str(known))
+    except MemoryError:
+        code = _fail(str(StorageError("out of memory", remedy="use a smaller input.size or train.batch_size")))
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    sys.exit(code)
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 1

@@ -1,0 +1,77 @@
+"""Commands about data: new, look, prepare, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from podium.cli import app
+from podium.cli.output import JSON, emit, next_command
+
+
+@app.command()
+def new(
+    folder: Path = typer.Argument(..., metavar="DIR", help="The workspace to make."),
+    source: Path = typer.Option(..., "--from", metavar="DATA", help="The folder of competition data."),
+    hold_out: float = typer.Option(None, min=0.01, max=0.9, help="Share of labelled samples to hide as a test set."),
+    public: float = typer.Option(0.3, min=0.01, max=0.99, help="Share of the hidden labels the public board scores."),
+    solution: Path = typer.Option(None, metavar="CSV", help="Hidden labels of the test images, for the local board."),
+    metric: str = typer.Option(None, help="The metric, if the data does not tell."),
+    copy: bool = typer.Option(False, help="Copy the data instead of linking to it."),
+    seed: int = typer.Option(0, min=0, help="Seed of the hold-out."),
+) -> None:
+    """Make a workspace from a folder of data: infer the competition and say from what."""
+    from podium.workspace import Workspace
+
+    Workspace.new(
+        folder, source, hold_out=hold_out, public=public, solution=solution, metric=metric, copy=copy, seed=seed
+    )
+    print(f"made {folder}: correct {folder / 'competition.toml'} where it is wrong")
+    next_command(f"cd {folder} && podium prepare")
+
+
+@app.command()
+def look(as_json: bool = JSON) -> None:
+    """Audit the data: what is in it, what is wrong with it; a page with pictures."""
+    from podium.workspace import Workspace
+
+    space = Workspace.open()
+    with space.lock():
+        report = space.look()
+    if as_json:
+        emit(report.tree())
+    else:
+        print(report.text())
+    next_command("podium prepare")
+
+
+@app.command()
+def prepare(
+    exclude_bad: bool = typer.Option(False, "--exclude-bad", help="Leave out samples that cannot be used."),
+    settings: list[str] = typer.Argument(None, metavar="[recipe=NAME] [KEY=VALUE]...", help="Recipe and changes."),
+    as_json: bool = JSON,
+) -> None:
+    """Decode, pre-process, cache and split into folds; reuses what no change has touched."""
+    from podium.workspace import Workspace, overrides_with_recipe
+
+    space = Workspace.open()
+    name, changes = overrides_with_recipe(settings or [])
+    with space.lock():
+        prepared = space.prepare(space.recipe(name).with_overrides(changes), exclude_bad=exclude_bad)
+    if as_json:
+        stages = [{"stage": s.name, "reused": s.reused, "why": s.why} for s in prepared.stages]
+        emit({"stages": stages, "excluded": prepared.excluded, "fold_sizes": prepared.folds.sizes()})
+    else:
+        print("\n".join(prepared.told()))
+    next_command("podium baseline", "podium baseline recipe=smoke (to see that everything works)")
+
+
+@app.command()
+def demo(
+    folder: Path = typer.Argument(Path("podium-demo"), metavar="[DIR]", help="Where to make it."),
+) -> None:
+    """The whole loop on a small competition that podium makes on the spot: under three minutes on two cores."""
+    from podium.demo.lap import run_demo
+
+    run_demo(folder)

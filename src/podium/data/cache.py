@@ -1,0 +1,110 @@
+"""The cache: each stage's result under a key of exactly what it was made from.
+
+A key hashes the content of the source files and the settings that the stage reads. So a touched or moved file costs a
+look at its bytes but no work, and a changed setting rebuilds only the stages that read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from blake3 import blake3
+
+from podium.errors import DataError
+from podium.files import write_atomic
+
+WORKERS = min(16, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What `prepare` tells about one stage."""
+
+    name: str
+    folder: Path
+    reused: bool
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {'reused' if self.reused else 'built'}, {self.why}"
+
+
+def content_hashes(files: Sequence[Path], memo: Path) -> dict[Path, str]:
+    """blake3 of each file's bytes; files whose size and time are as in ``memo`` are not read again.
+
+    Raises:
+        DataError: if a file is gone or cannot be read.
+    """
+    known: dict[str, list[Any]] = {}
+    with contextlib.suppress(FileNotFoundError, orjson.JSONDecodeError):  # a memo only saves time
+        known = orjson.loads(memo.read_bytes())
+    stats = {path: _stat(path) for path in files}
+    fresh = [p for p in files if known.get(str(p), [None])[:2] != stats[p]]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for path, digest in zip(fresh, pool.map(_digest, fresh), strict=True):
+            known[str(path)] = [*stats[path], digest]
+    if fresh:
+        write_atomic(memo, orjson.dumps(known))
+    return {path: str(known[str(path)][2]) for path in files}
+
+
+def _stat(path: Path) -> list[int]:
+    try:
+        s = path.stat()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=path) from None
+    return [s.st_size, s.st_mtime_ns]
+
+
+def _digest(path: Path) -> str:
+    try:
+        return str(blake3(path.read_bytes()).hexdigest(length=16))
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=path) from None
+
+
+def stage_key(name: str, content: Iterable[tuple[str, str]], settings: Mapping[str, object]) -> str:
+    """A short key of a stage: its name, (id, content hash) of every input, and the settings it reads."""
+    text = orjson.dumps([name, sorted(content), dict(settings)], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+class StageLog:
+    """Remembers what each stage was last made from, so that `prepare` can say why it is made again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def why(self, name: str, content: Mapping[str, str], settings: Mapping[str, object]) -> str:
+        """In words, what changed since the stage was last made; and remember the new state."""
+        log = self._read()
+        before = log.get(name)
+        log[name] = {"content": dict(content), "settings": dict(settings)}
+        write_atomic(self.path, orjson.dumps(log))
+        if before is None:
+            return "first time"
+        changed = [
+            f"{k}: {before['settings'].get(k)} -> {v}" for k, v in settings.items() if before["settings"].get(k) != v
+        ]
+        old = before["content"]
+        counts = {
+            "added": len(content.keys() - old.keys()),
+            "removed": len(old.keys() - content.keys()),
+            "changed": sum(old[k] != content[k] for k in content.keys() & old.keys()),
+        }
+        changed += [f"{n} files {what}" for what, n in counts.items() if n]
+        return ", ".join(changed) or "its result was not in the cache"
+
+    def _read(self) -> dict[str, dict[str, dict[str, Any]]]:
+        try:
+            return dict(orjson.loads(self.path.read_bytes()))
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            return {}

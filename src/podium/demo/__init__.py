@@ -1,0 +1,1 @@
+"""The demo: a small competition rendered on the spot, and the whole loop on it."""

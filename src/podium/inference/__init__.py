@@ -1,0 +1,1 @@
+"""From a trained attempt to a submission file."""

@@ -1,0 +1,170 @@
+"""Test predictions in one streamed pass: images in, rows of the submission file out, nothing kept in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from podium.config import write_toml
+from podium.data.competition import Competition
+from podium.data.geometry import mask_at
+from podium.data.loader import Images
+from podium.data.prepare import decode_sample
+from podium.data.samples import Sample
+from podium.data.store import Store, ordered_map
+from podium.errors import LedgerError
+from podium.files import building
+from podium.formats import images, rle
+from podium.formats.submission import SubmissionWriter
+from podium.ledger.attempts import Attempt
+from podium.models import create_model
+from podium.progress import duration, say, track
+from podium.training import checkpoint
+from podium.training.device import create_fabric, device_name, to_device
+from podium.training.evaluate import Predictor
+
+Pixels = NDArray[np.uint8]
+
+
+class TestImages(Images, Protocol):
+    """Images whose original size is known too."""
+
+    def original(self, i: int) -> tuple[int, int]:
+        """(height, width) of the file."""
+
+
+class DecodedImages:
+    """Images decoded when they are needed: for test sets too large for the store."""
+
+    def __init__(self, samples: Sequence[Sample], size: Sequence[int] | None) -> None:
+        self.samples, self.size = samples, size
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def shape(self, i: int) -> tuple[int, int]:
+        """(height, width) at the input size."""
+        return (self.size[0], self.size[1]) if self.size else self.original(i)
+
+    def image(self, i: int) -> Pixels:
+        """Image ``i``, uint8 (H, W, 3)."""
+        return decode_sample(self.samples[i], self.size)[0]
+
+    def original(self, i: int) -> tuple[int, int]:
+        """(height, width) of the file."""
+        return images.image_size(self.samples[i].image)
+
+
+class StoredImages:
+    """Images from the store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._original = store.index.select("source_height", "source_width").rows()
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def shape(self, i: int) -> tuple[int, int]:
+        """(height, width) at the input size."""
+        return self.store.shape(i)
+
+    def image(self, i: int) -> Pixels:
+        """Image ``i``, uint8 (H, W, 3)."""
+        return self.store.image(i)
+
+    def original(self, i: int) -> tuple[int, int]:
+        """(height, width) of the file."""
+        return self._original[i]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A finished submission file and what it is made of: `submissions/NNNN-name/`."""
+
+    folder: Path
+    attempt: int
+    name: str
+    cv: float | None
+    rows: int
+    empty: int
+    images_per_s: float
+
+    @property
+    def file(self) -> Path:
+        """The submission file."""
+        return self.folder / "submission.csv.gz"
+
+
+def load_models(attempt: Attempt) -> Predictor:
+    """A predictor over the models of every fold of an attempt.
+
+    Raises:
+        LedgerError: if nothing is trained.
+    """
+    if not attempt.runs:
+        raise LedgerError(f"attempt {attempt.id} has no trained fold", remedy=f"run: podium resume {attempt.id}")
+    fabric = create_fabric(attempt.recipe.train.precision)
+    which = f"{attempt.recipe.train.checkpoint}.pt"
+    models = []
+    for run in attempt.runs:
+        model = create_model(attempt.recipe.model)
+        model.load_state_dict(checkpoint.load(run.folder / which)["model"])
+        models.append(to_device(model, fabric))
+    return Predictor(fabric, models, attempt.recipe)
+
+
+def predict_test(
+    attempt: Attempt,
+    competition: Competition,
+    ids: Sequence[str],
+    source: TestImages,
+    rows: dict[str, int],
+    folder: Path,
+) -> Prediction:
+    """Predict every test image with the mean of the attempt's folds and write the submission file.
+
+    Args:
+        ids: Sample ids in the order the file wants them.
+        source: The test images (StoredImages or DecodedImages).
+        rows: {id: row in ``source``}; an id without a row is written as empty.
+        folder: Gets `submission.csv.gz` and `prediction.toml`, finished or not at all.
+    """
+    predictor = load_models(attempt)
+    recipe, order = attempt.recipe, competition.submission.order
+    say(f"  {len(predictor.models)} models on {device_name(predictor.fabric)}")
+    known = [id for id in ids if id in rows]
+    by_row = {rows[id]: id for id in known}
+
+    def encode(item: tuple[int, Pixels]) -> tuple[str, str]:
+        row, probs = item
+        return by_row[row], rle.encode(mask_at(probs, source.original(row), recipe.predict.threshold), order)
+
+    started, empty, written = time.monotonic(), 0, iter(ids)
+    with building(folder) as temporary:
+        with SubmissionWriter(temporary / "submission.csv.gz", competition.submission) as writer:
+            stream = predictor.stream(source, [rows[id] for id in known], 2 * recipe.train.batch_size)
+            encoded = ordered_map(encode, track(stream, "predicting", len(known)), workers=2, ahead=16)
+            for id, text in _with_missing(encoded, written, rows):
+                writer.write(id, text)
+                empty += not text
+        rate = len(ids) / max(time.monotonic() - started, 1e-9)
+        facts = {"attempt": attempt.id, "name": attempt.name, "rows": len(ids), "empty": empty, "images_per_s": rate}
+        facts |= {"cv": attempt.cv, "models": len(predictor.models)}
+        write_toml(temporary / "prediction.toml", facts)
+    say(f"  {len(ids)} images in {duration(time.monotonic() - started)}, {empty} predicted empty")
+    return Prediction(folder, attempt.id, attempt.name, attempt.cv, len(ids), empty, rate)
+
+
+def _with_missing(
+    encoded: Iterator[tuple[str, str]], ids: Iterator[str], rows: dict[str, int]
+) -> Iterator[tuple[str, str]]:
+    """``encoded``, with an empty mask put in for every id that has no image."""
+    for id in ids:
+        yield next(encoded) if id in rows else (id, "")

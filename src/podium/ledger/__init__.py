@@ -1,0 +1,1 @@
+"""The ledger: attempts as folders, their verdicts, and an index over them."""

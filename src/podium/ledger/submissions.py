@@ -1,0 +1,43 @@
+"""The `submissions/` folder: finished submission files, each with what it is made of, and its receipt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from podium.errors import BoardError, nearest
+from podium.files import is_complete
+
+FILE = "submission.csv.gz"
+
+
+class Submissions:
+    """`submissions/NNNN-name/` of a workspace."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def all(self) -> list[Path]:
+        """The finished ones, the oldest first."""
+        return sorted(p for p in self.folder.glob("[0-9]*-*") if is_complete(p))
+
+    def next(self, name: str) -> Path:
+        """The folder that the next one gets."""
+        number = 1 + max((int(p.name.partition("-")[0]) for p in self.all()), default=0)
+        return self.folder / f"{number:04d}-{name}"
+
+    def get(self, reference: str | None) -> Path:
+        """One by number, name or folder name; the newest if none is named.
+
+        Raises:
+            BoardError: listing what there is.
+        """
+        folders = self.all()
+        for folder in reversed(folders):
+            number, _, name = folder.name.partition("-")
+            if reference in (None, folder.name, name, number, number.lstrip("0")):
+                return folder
+        if not folders:
+            raise BoardError("nothing is predicted yet", where=self.folder, remedy="run: podium predict")
+        raise BoardError(
+            f"no file and no prediction '{reference}'", remedy=nearest(str(reference), [f.name for f in folders])
+        )

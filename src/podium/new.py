@@ -1,0 +1,96 @@
+"""Making a workspace: infer the competition from a folder of data, lay the data out, write first recipes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from podium.data.competition import Competition
+from podium.data.infer import Inference, infer
+from podium.data.plan import has_gpu, plan
+from podium.data.samples import list_samples
+from podium.errors import ConfigError, DataError, PodiumError
+from podium.files import building, write_atomic
+from podium.formats import images
+from podium.metrics import get_metric
+from podium.progress import say
+
+SPEC = "competition.toml"
+
+
+def make_workspace(
+    root: Path,
+    source: Path,
+    share: float | None = None,
+    public: float = 0.3,
+    solution: str | Path | None = None,
+    metric: str | None = None,
+    copy: bool = False,
+    seed: int = 0,
+) -> None:
+    """Make a workspace in ``root``, whole or not at all; the arguments are those of `Workspace.new`."""
+    if root.exists() and any(root.iterdir()):
+        raise ConfigError("the folder is not empty", where=root, remedy="choose another name, or remove it first")
+    inference = infer(source, re.sub(r"[^a-z0-9_-]+", "-", root.name.lower()).strip("-") or "competition")
+    if metric:
+        get_metric(metric)
+        inference = inference.with_value("metric", metric, "as asked for")
+    with building(root) as draft:
+        inference = _lay_out(inference, source, draft, share, public, solution, copy, seed)
+        for line in inference.told():
+            say(f"  {line}")
+        write_atomic(draft / SPEC, inference.toml())
+        _write_recipes(inference.competition, draft)
+
+
+def _lay_out(
+    inference: Inference,
+    source: Path,
+    draft: Path,
+    share: float | None,
+    public: float,
+    solution: str | Path | None,
+    copy: bool,
+    seed: int,
+) -> Inference:
+    """Fill `data/` (and `board/`) of a workspace in the making."""
+    if share is not None:
+        from podium.host.hold_out import hold_out
+
+        held = hold_out(inference.competition, source, draft / "data", draft / "board", share, public, seed)
+        say(
+            f"  held out: {held.test} of {held.train + held.test} samples as a test set, {held.public} of them public; "
+            "their masks are in board/, which training never reads"
+        )
+        return inference.with_competition(held.competition)
+    if copy:
+        shutil.copytree(source, draft / "data")
+    else:
+        (draft / "data").symlink_to(source, target_is_directory=True)
+    if solution is not None:
+        target = draft / "board" / "solution.csv"
+        try:
+            write_atomic(target, Path(solution).read_bytes())
+        except FileNotFoundError:
+            raise DataError("no such file", where=solution) from None
+        return inference.with_value("board.kind", "local", f"hidden labels in {Path(solution).name}")
+    return inference
+
+
+def _write_recipes(competition: Competition, root: Path) -> None:
+    found = list_samples(competition, root / "data")
+    step = max(1, len(found.train) // 50)
+    shapes, modes = [], set()
+    for sample in found.train[::step]:
+        try:
+            facts = images.image_facts(sample.image)
+        except PodiumError:
+            continue  # prepare reports it
+        shapes.append((facts.height, facts.width))
+        modes.add(facts.mode)
+    if not shapes:
+        raise DataError("none of the training images looked at can be read", where=root / "data")
+    grey = modes <= {"L", "1", "I;16", "I"}
+    for name, planned in plan(shapes, len(found.train), gpu=has_gpu(), grey=grey).items():
+        write_atomic(root / "recipes" / f"{name}.toml", planned.toml())

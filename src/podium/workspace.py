@@ -1,0 +1,336 @@
+"""A workspace is a folder with one competition's work; the methods are the loop, one short method a stage, in order.
+
+new -> look -> prepare -> baseline -> attempt -> predict -> submit -> standings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from podium.config import parse_overrides, read_toml, write_toml
+from podium.data.competition import Competition
+from podium.data.folds import Folds
+from podium.data.prepare import Preparer
+from podium.data.ready import Prepared, exclude, make_ready, store_problems
+from podium.data.samples import Samples, list_samples, read_exclusions, wanted_ids
+from podium.errors import BoardError, ConfigError, DataError, LedgerError, nearest
+from podium.files import locked
+from podium.host.board import LocalBoard, Receipt
+from podium.ledger.attempts import Attempt, Attempts, changed_recipe
+from podium.ledger.index import Index
+from podium.ledger.submissions import FILE, Submissions
+from podium.ledger.verdict import Verdict, mean_gain
+from podium.metrics import get_metric
+from podium.new import SPEC, make_workspace
+from podium.recipe import Recipe
+
+if TYPE_CHECKING:
+    from podium.inference.predict import Prediction
+
+
+class Workspace:
+    """One competition's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.competition = Competition.load(root / SPEC)
+        self.metric = get_metric(self.competition.metric)
+        self.attempts = Attempts(root / "attempts")
+        self.submissions = Submissions(root / "submissions")
+        self.index = Index(root / ".podium" / "podium.db", self.attempts)
+
+    @classmethod
+    def open(cls, folder: str | Path = ".") -> Self:
+        """The workspace that ``folder`` is, or lies in.
+
+        Raises:
+            ConfigError: if there is none here or above.
+        """
+        here = Path(folder).resolve()
+        for candidate in (here, *here.parents):
+            if (candidate / SPEC).is_file():
+                return cls(candidate)
+        raise ConfigError(
+            "this is not a podium workspace",
+            where=here,
+            expected=f"a folder with a {SPEC}, here or above",
+            remedy="make one: podium new DIR --from DATA; or go into one: cd DIR",
+        )
+
+    @classmethod
+    def new(
+        cls,
+        folder: str | Path,
+        source: str | Path,
+        *,
+        hold_out: float | None = None,
+        public: float = 0.3,
+        solution: str | Path | None = None,
+        metric: str | None = None,
+        copy: bool = False,
+        seed: int = 0,
+    ) -> Self:
+        """Make a workspace from a folder of data: infer the competition, write it down with the reasons.
+
+        Args:
+            hold_out: Share of the labelled samples to hide as a test set with a leaderboard of its own.
+            public: Share of those that the public leaderboard scores.
+            solution: Hidden labels (id, mask, Usage) of the test images, for the board alone.
+            metric: Name of the metric, instead of the inferred one.
+            copy: Copy the data instead of linking to it.
+
+        Raises:
+            ConfigError: if the folder is in use.
+            DataError: if the data cannot be understood.
+        """
+        root = Path(folder).resolve()
+        make_workspace(root, Path(source).resolve(), hold_out, public, solution, metric, copy, seed)
+        return cls(root)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other podiums from working here meanwhile."""
+        return locked(self.root / ".podium" / "lock")
+
+    # ------------------------------------------------------------------ data
+
+    def samples(self) -> Samples:
+        """Every sample, the excluded ones included."""
+        return list_samples(self.competition, self.root / "data")
+
+    def recipe(self, name: str = "baseline") -> Recipe:
+        """A recipe of the workspace's `recipes/`.
+
+        Raises:
+            ConfigError: listing those there are.
+        """
+        path = self.root / "recipes" / f"{name}.toml"
+        if not path.is_file():
+            names = sorted(p.stem for p in path.parent.glob("*.toml"))
+            raise ConfigError(f"no recipe '{name}'", where=path.parent, remedy=nearest(name, names) if names else "")
+        return Recipe.load(path)
+
+    def prepare(self, recipe: Recipe | None = None, *, exclude_bad: bool = False) -> Prepared:
+        """Decode, pre-process, cache, and split into folds; what is there already is reused.
+
+        Args:
+            exclude_bad: Add samples that cannot be used to `exclude.csv` and go on without them.
+
+        Raises:
+            DataError: naming the samples that cannot be used, unless they are excluded.
+        """
+        size = (recipe or self.recipe()).input.size
+        return make_ready(self.competition, self.root, size, exclude_bad=exclude_bad)
+
+    # ------------------------------------------------------------------ attempts
+
+    def baseline(self, recipe: str = "baseline", changes: Sequence[str] = ()) -> Attempt:
+        """Train the first champion on every fold; a run that was stopped goes on where it was.
+
+        Raises:
+            LedgerError: if there is a baseline with another recipe.
+        """
+        wanted = self.recipe(recipe).with_overrides(list(changes))
+        self._check(wanted)
+        prepared = self.prepare(wanted)
+        first = next((a for a in self.attempts.all() if a.parent is None), None)
+        if first is not None and first.recipe != wanted:
+            raise LedgerError(
+                f"there is a baseline already ({first.folder.name}), with another recipe",
+                where=self.root / "attempts",
+                remedy="change it by an attempt: podium try NAME key=value --why '…'; or start another workspace",
+            )
+        if first is None:
+            why = f"the first champion: recipes/{recipe}.toml" + "".join(f" {c}" for c in changes)
+            first = self.attempts.create("baseline", wanted, None, why, prepared.folds.digest())
+        return self._train(first, prepared)
+
+    def attempt(
+        self, name: str, changes: Sequence[str] = (), *, why: str = "", parent: str | int | None = None
+    ) -> Attempt:
+        """Try one change: written down first, then trained fold by fold and compared with its parent.
+
+        Raises:
+            LedgerError: if nothing changes, or the same recipe was tried before.
+            ConfigError: for an unknown key or a wrong value.
+        """
+        base = self.champion() if parent is None else self.attempts.get(parent)
+        recipe = changed_recipe(base.recipe, list(changes))
+        self._check(recipe)
+        prepared = self.prepare(recipe)
+        self._same_folds(base, prepared.folds)
+        return self._train(self.attempts.create(name, recipe, base, why, prepared.folds.digest()), prepared)
+
+    def resume(self, reference: str | int | None = None) -> Attempt:
+        """Go on with an attempt that was stopped: the given one, or the newest unfinished."""
+        if reference is None:
+            open_ones = [a for a in self.attempts.all() if len(a.trained_folds()) < self.competition.folds.k]
+            if not open_ones:
+                raise LedgerError("no attempt is unfinished", remedy="look at them: podium attempts")
+            attempt = open_ones[-1]
+        else:
+            attempt = self.attempts.get(reference)
+        prepared = self.prepare(attempt.recipe)
+        self._same_folds(attempt, prepared.folds)
+        return self._train(attempt, prepared)
+
+    def champion(self) -> Attempt:
+        """The recipe that stands: the newest accepted attempt, else the baseline.
+
+        Raises:
+            LedgerError: if nothing has been trained.
+        """
+        attempts = self.attempts.all()
+        accepted = [a for a in attempts if a.parent is None or (a.verdict and a.verdict.verdict == "YES")]
+        if not accepted:
+            raise LedgerError("there is no champion yet", where=self.root, remedy="run: podium baseline")
+        return accepted[-1]
+
+    def list_attempts(self, *, rebuild: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
+        """Every attempt as a row, and a line for each damaged folder.
+
+        Args:
+            rebuild: Make the index anew from the folders first.
+        """
+        k = self.competition.folds.k
+        damaged = self.index.rebuild(k) if rebuild else []
+        rows, found = self.index.rows(k)
+        return rows, damaged or found
+
+    def _check(self, recipe: Recipe) -> None:
+        """Refuse unknown names of architectures, losses and the like before anything is written or trained."""
+        from podium.training.check import check_recipe
+
+        check_recipe(recipe)
+
+    def _same_folds(self, attempt: Attempt, folds: Folds) -> None:
+        if attempt.folds != folds.digest():
+            raise LedgerError(
+                f"attempt {attempt.id} ({attempt.name}) was trained on other folds or samples",
+                where=self.root / "folds.csv",
+                expected="the folds it was trained on; otherwise scores cannot be compared",
+                remedy="restore folds.csv and exclude.csv, or start a new baseline in another workspace",
+            )
+
+    def _train(self, attempt: Attempt, prepared: Prepared) -> Attempt:
+        from podium.training.fold_run import FoldData, run_fold
+
+        data, k = FoldData(prepared.stores, prepared.folds, self.metric), prepared.folds.k
+        self.index.put(attempt, k)
+        for fold in range(k):
+            if fold not in attempt.trained_folds():
+                run_fold(data, attempt.recipe, fold, 0, attempt.folder)
+                attempt = Attempt.load(attempt.folder)
+                self.index.put(attempt, k)
+        self._check_complete(attempt, prepared.folds)
+        attempt = self._judge(attempt)
+        self.index.put(attempt, k)
+        return attempt
+
+    def _check_complete(self, attempt: Attempt, folds: Folds) -> None:
+        scored = attempt.out_of_fold()["id"].to_list()
+        if sorted(scored) != sorted(folds.fold):
+            raise LedgerError(
+                f"{len(scored)} out-of-fold scores for {len(folds.fold)} samples",
+                where=attempt.folder,
+                expected="each training sample scored exactly once",
+                remedy="delete the attempt's fold folders and run it again",
+            )
+
+    def _judge(self, attempt: Attempt) -> Attempt:
+        if attempt.parent is None:
+            return attempt
+        parent = self.attempts.get(attempt.parent)
+        gain, folds = mean_gain(
+            attempt.out_of_fold(), parent.out_of_fold(), greater_is_better=self.metric.greater_is_better
+        )
+        return attempt.decided(Verdict.undecided(gain, folds))
+
+    # ------------------------------------------------------------------ test set and board
+
+    def predict(self, reference: str | int | None = None) -> Prediction:
+        """Predict the test images with the mean of an attempt's folds (the champion's, if none is named).
+
+        Raises:
+            DataError: if there are no test images.
+        """
+        from podium.inference.predict import DecodedImages, StoredImages, TestImages, predict_test
+
+        attempt = self.champion() if reference is None else self.attempts.get(reference)
+        found, size = self.samples(), attempt.recipe.input.size
+        if not found.test:
+            raise DataError(
+                "the competition has no test images",
+                where=self.root / SPEC,
+                remedy="set data.test_images; or make the workspace anew with podium new --hold-out 0.2",
+            )
+        preparer = Preparer(self.competition, self.root / ".podium" / "cache")
+        source: TestImages
+        if preparer.fits(found.test, size):
+            _, store = preparer.images("test images", found.test, size)
+            exclude(self.root / "exclude.csv", store_problems(store))
+            source, rows = StoredImages(store), {id: i for id, i in store.row.items() if id not in store.errors}
+        else:
+            excluded = read_exclusions(self.root / "exclude.csv")
+            usable = [s for s in found.test if s.id not in excluded]
+            source, rows = DecodedImages(usable, size), {s.id: i for i, s in enumerate(usable)}
+        ids = wanted_ids(self.competition, self.root / "data", found.test)
+        return predict_test(attempt, self.competition, ids, source, rows, self.submissions.next(attempt.name))
+
+    def submit(self, message: str = "", file: str | Path | None = None, *, again: bool = False) -> Receipt:
+        """Check a submission file, hand it to the board and keep the receipt.
+
+        Args:
+            file: Any file; or a prediction's number or name; the newest prediction if not given.
+            again: Submit a file that was submitted before.
+
+        Raises:
+            SubmissionError: naming lines and values, before anything is counted.
+            BoardError: if there is no board here or the day's submissions are used up.
+        """
+        if file is not None and Path(file).is_file():
+            return self.board().submit(Path(file), message, again=again)
+        folder = self.submissions.get(None if file is None else str(file))
+        facts = read_toml(folder / "prediction.toml")
+        attempt = f"{facts['attempt']:04d}-{facts['name']}"
+        receipt = self.board().submit(folder / FILE, message, attempt, again=again)
+        write_toml(folder / "receipt.toml", {k: v for k, v in asdict(receipt).items() if v is not None})
+        return receipt
+
+    def board(self) -> LocalBoard:
+        """The board that `competition.toml` names.
+
+        Raises:
+            BoardError: if it names none.
+        """
+        if self.competition.board.kind == "none":
+            raise BoardError(
+                "this competition has no board",
+                where=self.root / SPEC,
+                remedy="hand in the file in submissions/ yourself; or make the workspace with --hold-out or --solution",
+            )
+        return LocalBoard(
+            self.root / "board", self.competition.submission, self.metric, self.competition.board.daily_limit
+        )
+
+    def standings(self, *, reveal: bool = False) -> list[dict[str, Any]]:
+        """My submissions, best public score first, with the CV score of their attempts.
+
+        Args:
+            reveal: Show private scores too; after that they can no longer surprise anybody.
+        """
+        cv = {a.folder.name: a.cv for a in self.attempts.all()}
+        receipts = self.board().standings(reveal=reveal)
+        return [{"rank": n, **asdict(r), "cv": cv.get(r.attempt)} for n, r in enumerate(receipts, 1)]
+
+
+def overrides_with_recipe(items: Sequence[str]) -> tuple[str, list[str]]:
+    """Split ``["recipe=smoke", "optim.lr=1e-3"]`` into the recipe's name and the changes."""
+    named = [i for i in items if i.partition("=")[0].strip() == "recipe"]
+    if len(named) > 1:
+        raise ConfigError("'recipe' is set twice", remedy="give it once")
+    name = str(parse_overrides(named)["recipe"]) if named else "baseline"
+    return name, [i for i in items if i not in named]

@@ -1,0 +1,44 @@
+"""UNet's own promises."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from podium.errors import ModelError
+from podium.models import count_parameters
+from podium.models.unet import UNet
+
+
+def test_golden_parameter_counts() -> None:
+    with torch.device("meta"):
+        assert count_parameters(UNet()) == 7_849_601
+        assert count_parameters(UNet(filters=16)) == 1_964_097
+        assert UNet(depth=7).stride == 64
+
+
+@pytest.mark.parametrize("norm", ["batch", "group", "none"])
+def test_convolutions_have_a_bias_only_without_a_norm(norm: str) -> None:
+    model = UNet(filters=4, depth=3, norm=norm)
+    inner = [m for m in model.modules() if isinstance(m, nn.Conv2d) and m is not model.head]
+    assert len(inner) == 10
+    assert all((conv.bias is None) == (norm != "none") for conv in inner)
+
+
+def test_group_norm_takes_any_number_of_filters() -> None:
+    assert UNet(filters=5, depth=2, norm="group")(torch.rand(1, 3, 4, 4)).shape == (1, 1, 4, 4)
+
+
+def test_deconv_halves_the_channels() -> None:
+    model = UNet(filters=4, depth=3, upsample="deconv")
+    assert [(up.in_channels, up.out_channels) for up in model.grow] == [(16, 8), (8, 4)]
+    assert [level[0].in_channels for level in model.decoder] == [16, 8]
+
+
+def test_batch_norm_of_one_value_is_refused_with_advice() -> None:
+    model = UNet(filters=4, depth=4).train()
+    with pytest.raises(ModelError, match=r"larger than 8x8(.|\n)*model\.norm=group"):
+        model(torch.rand(1, 3, 8, 8))
+    assert model(torch.rand(2, 3, 8, 8)).shape == (2, 1, 8, 8)
+    assert model.eval()(torch.rand(1, 3, 8, 8)).shape == (1, 1, 8, 8)
