@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from podium.data.competition import Competition
@@ -22,10 +23,10 @@ SPEC = "competition.toml"
 def make_workspace(
     root: Path,
     source: Path,
+    settings: Sequence[str] = (),
     share: float | None = None,
     public: float = 0.3,
     solution: str | Path | None = None,
-    metric: str | None = None,
     copy: bool = False,
     seed: int = 0,
 ) -> None:
@@ -33,9 +34,8 @@ def make_workspace(
     if root.exists() and any(root.iterdir()):
         raise ConfigError("the folder is not empty", where=root, remedy="choose another name, or remove it first")
     inference = infer(source, re.sub(r"[^a-z0-9_-]+", "-", root.name.lower()).strip("-") or "competition")
-    if metric:
-        get_metric(metric)
-        inference = inference.with_value("metric", metric, "as asked for")
+    inference = inference.with_settings(settings)
+    get_metric(inference.competition.metric)
     with building(root) as draft:
         inference = _lay_out(inference, source, draft, share, public, solution, copy, seed)
         for line in inference.told():

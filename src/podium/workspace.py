@@ -66,21 +66,21 @@ class Workspace:
         cls,
         folder: str | Path,
         source: str | Path,
+        settings: Sequence[str] = (),
         *,
         hold_out: float | None = None,
         public: float = 0.3,
         solution: str | Path | None = None,
-        metric: str | None = None,
         copy: bool = False,
         seed: int = 0,
     ) -> Self:
         """Make a workspace from a folder of data: infer the competition, write it down with the reasons.
 
         Args:
+            settings: Keys of competition.toml to set, for instance ``["metric=iou", "folds.k=3"]``.
             hold_out: Share of the labelled samples to hide as a test set with a leaderboard of its own.
             public: Share of those that the public leaderboard scores.
             solution: Hidden labels (id, mask, Usage) of the test images, for the board alone.
-            metric: Name of the metric, instead of the inferred one.
             copy: Copy the data instead of linking to it.
 
         Raises:
@@ -88,7 +88,7 @@ class Workspace:
             DataError: if the data cannot be understood.
         """
         root = Path(folder).resolve()
-        make_workspace(root, Path(source).resolve(), hold_out, public, solution, metric, copy, seed)
+        make_workspace(root, Path(source).resolve(), settings, hold_out, public, solution, copy, seed)
         return cls(root)
 
     def lock(self) -> AbstractContextManager[None]:

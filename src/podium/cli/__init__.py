@@ -5,15 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
-import click
 import typer
+import typer.core
 
 from podium.errors import PodiumError, StorageError, storage_error
 
+PIPELINE = "new look prepare baseline try resume attempts show predict submit standings demo".split()  # noqa: SIM905
+
+
+class _InPipelineOrder(typer.core.TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Commands as they are used, one after another."""
+        return sorted(super().list_commands(ctx), key=lambda c: PIPELINE.index(c) if c in PIPELINE else len(PIPELINE))
+
+
 app = typer.Typer(
     name="podium",
+    cls=_InPipelineOrder,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -43,6 +53,9 @@ def podium(
 from podium.cli import attempts, data, submit  # noqa: E402, F401 - importing them registers their commands
 
 
+_ClickError = typer.BadParameter.__mro__[2]  # typer brings a click of its own, or uses the public one
+
+
 def main() -> NoReturn:
     """The `podium` command: 0 done, 1 it failed with one clear message, 2 wrong usage, 130 interrupted."""
     try:
@@ -51,13 +64,10 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except PodiumError as error:
         code = _fail(str(error))
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        code = 2
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except _ClickError as error:
+        error.show()  # type: ignore[attr-defined]
+        code = int(getattr(error, "exit_code", 2))
+    except (KeyboardInterrupt, typer.Abort):
         print(
             "\ninterrupted: what was finished is kept; the same command (or podium resume) goes on from there",
             file=sys.stderr,

@@ -9,12 +9,12 @@ import typer
 from podium.cli import app
 from podium.cli.output import JSON, emit, next_command, table
 
-SETTINGS = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings, for instance optim.lr=3e-4.")
+SETTINGS = typer.Argument(None, metavar="[KEY=VALUE]", help="Settings, for instance optim.lr=3e-4.")
 
 
 @app.command()
 def baseline(
-    settings: list[str] = typer.Argument(None, metavar="[recipe=NAME] [KEY=VALUE]...", help="Recipe and changes."),
+    settings: list[str] = typer.Argument(None, metavar="[recipe=NAME] [KEY=VALUE]", help="Recipe and changes."),
     as_json: bool = JSON,
 ) -> None:
     """Train the first champion on every fold; a stopped run goes on where it was."""

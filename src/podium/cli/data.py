@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -17,15 +18,24 @@ def new(
     hold_out: float = typer.Option(None, min=0.01, max=0.9, help="Share of labelled samples to hide as a test set."),
     public: float = typer.Option(0.3, min=0.01, max=0.99, help="Share of the hidden labels the public board scores."),
     solution: Path = typer.Option(None, metavar="CSV", help="Hidden labels of the test images, for the local board."),
-    metric: str = typer.Option(None, help="The metric, if the data does not tell."),
     copy: bool = typer.Option(False, help="Copy the data instead of linking to it."),
     seed: int = typer.Option(0, min=0, help="Seed of the hold-out."),
+    settings: list[str] = typer.Argument(
+        None, metavar="[KEY=VALUE]", help="Of competition.toml: metric=iou folds.k=3"
+    ),
 ) -> None:
     """Make a workspace from a folder of data: infer the competition and say from what."""
     from podium.workspace import Workspace
 
     Workspace.new(
-        folder, source, hold_out=hold_out, public=public, solution=solution, metric=metric, copy=copy, seed=seed
+        folder,
+        source,
+        settings or [],
+        hold_out=hold_out,
+        public=public,
+        solution=solution,
+        copy=copy,
+        seed=seed,
     )
     print(f"made {folder}: correct {folder / 'competition.toml'} where it is wrong")
     next_command(f"cd {folder} && podium prepare")
@@ -49,7 +59,7 @@ def look(as_json: bool = JSON) -> None:
 @app.command()
 def prepare(
     exclude_bad: bool = typer.Option(False, "--exclude-bad", help="Leave out samples that cannot be used."),
-    settings: list[str] = typer.Argument(None, metavar="[recipe=NAME] [KEY=VALUE]...", help="Recipe and changes."),
+    settings: list[str] = typer.Argument(None, metavar="[recipe=NAME] [KEY=VALUE]", help="Recipe and changes."),
     as_json: bool = JSON,
 ) -> None:
     """Decode, pre-process, cache and split into folds; reuses what no change has touched."""
@@ -72,6 +82,16 @@ def demo(
     folder: Path = typer.Argument(Path("podium-demo"), metavar="[DIR]", help="Where to make it."),
 ) -> None:
     """The whole loop on a small competition that podium makes on the spot: under three minutes on two cores."""
+    import os
+
     from podium.demo.lap import run_demo
 
-    run_demo(folder)
+    here = os.getcwd()
+
+    def podium(words: Sequence[str]) -> None:
+        try:
+            app(list(words), prog_name="podium", standalone_mode=False)
+        finally:
+            os.chdir(here)  # -C changes it, as for a shell's command it may
+
+    run_demo(folder, podium)

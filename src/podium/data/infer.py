@@ -49,6 +49,13 @@ class Inference:
         change = {section: {name: value}} if section else {name: value}
         return Inference(self.competition.with_overrides(change), self.why | {key: reason})
 
+    def with_settings(self, settings: Sequence[str]) -> Inference:
+        """A copy with ``key=value`` settings of somebody who knows."""
+        changed = self.competition.with_overrides(settings)
+        return Inference(
+            changed, self.why | dict.fromkeys((s.partition("=")[0].strip() for s in settings), "as asked for")
+        )
+
     def with_competition(self, competition: Competition) -> Inference:
         """A copy about a changed competition; reasons are kept for the values that stand."""
         old, new = (dict(flatten(c.tree())) for c in (self.competition, competition))
