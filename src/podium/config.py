@@ -9,7 +9,7 @@ import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -103,12 +103,18 @@ def _emit(tree: Tree, path: tuple[str, ...], comments: Mapping[str, str], lines:
             continue
         line = _emit_value(key, value)
         comment = comments.get(".".join((*path, key)), "")
-        lines.append(f"{line}  # {comment}" if comment else line)
+        lines.append(line + _comment(comment))
     for key, value in tree.items():
         if isinstance(value, dict) and not path and value:
             comment = comments.get(key, "")
-            lines += ["", f"[{key}]" + (f"  # {comment}" if comment else "")]
+            lines += ["", f"[{_key(key)}]" + _comment(comment)]
             _emit(value, (key,), comments, lines)
+
+
+def _comment(text: str) -> str:
+    """A comment at the end of a line: a file or column name in it may hold a line break, a comment must not."""
+    plain = "".join(c if c.isprintable() else " " for c in text).strip()
+    return f"  # {plain}" if plain else ""
 
 
 def _emit_value(key: str, value: Any) -> str:
@@ -164,7 +170,7 @@ def parse_value(text: str) -> Any:
     """One value as TOML; text that is not TOML is the string itself."""
     try:
         return tomllib.loads(f"x = {text}")["x"] if "\n" not in text else text
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # not TOML, a number of thousands of digits, brackets without end
         return text
 
 
@@ -192,7 +198,7 @@ def merge(
             raise ConfigError(f"'{path}{key}' is a section, not a value", expected=f"{path}{key}.<key>=value")
         if isinstance(value, dict) and (section or (field is None and isinstance(out.get(key), dict))):
             out[key] = merge(out.get(key, {}), value, inner, f"{path}{key}.", root)
-        elif value == "none" and field is not None and not field.is_required():
+        elif value == "none" and field is not None and type(None) in get_args(field.annotation):
             out.pop(key, None)
         else:
             out[key] = value
@@ -254,6 +260,9 @@ def _explain(schema: type[BaseModel], error: ValidationError, where: str) -> Con
         return _unknown(key, owner, where, schema)
     if first["type"] == "missing":
         return ConfigError(f"'{key}' is missing", where=where, remedy=f"add {key} = …")
-    given = f"'{key}' is {first['input']!r}" if key else "the settings do not fit together"
+    if isinstance(first["input"], Mapping) and first["type"] == "value_error":
+        given = f"the settings of [{key}] do not fit together" if key else "the settings do not fit together"
+    else:
+        given = f"'{key}' is {first['input']!r}"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return ConfigError(given, where=where, expected=message)

@@ -67,6 +67,12 @@ def building(folder: Path, note: str = "") -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove the half-written files that killed writers left in a folder; call it where nobody else writes."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
 def is_complete(folder: Path) -> bool:
     """Whether ``folder`` was finished: its marker is written last."""
     return (folder / MARKER).is_file()
@@ -130,11 +136,11 @@ def locked(path: Path, *, wait: Callable[[], None] | None = None) -> Iterator[No
                 raise _busy(path, f) from None
             wait()
             fcntl.flock(f, fcntl.LOCK_EX)
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+        holder = json.dumps({"pid": os.getpid(), "command": command, "since": time.time()})
         with contextlib.suppress(OSError):  # who holds it is a courtesy; a full disk must not prevent the work
-            f.seek(0)
-            f.truncate()
-            f.write(json.dumps({"pid": os.getpid(), "command": " ".join(sys.argv)[:200], "since": time.time()}))
-            f.flush()
+            f.truncate(0)
+            os.write(f.fileno(), holder.encode())  # unbuffered: closing the file has nothing left to write
         yield
 
 
@@ -143,7 +149,7 @@ def _busy(path: Path, f: IO[str]) -> BusyError:
     try:
         holder = json.loads(f.read())
         minutes = (time.time() - holder["since"]) / 60
-        who = f"process {holder['pid']}, {Path(holder['command']).name}, for {minutes:.0f} min"
+        who = f"process {holder['pid']}, {holder['command']}, for {minutes:.0f} min"
     except (ValueError, KeyError, TypeError):
         who = "an unnamed process"
     return BusyError(

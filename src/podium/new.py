@@ -31,6 +31,8 @@ def make_workspace(
     seed: int = 0,
 ) -> None:
     """Make a workspace in ``root``, whole or not at all; the arguments are those of `Workspace.new`."""
+    if root.exists() and not root.is_dir():
+        raise ConfigError("there is a file of this name", where=root, remedy="choose another name, or move it away")
     if root.exists() and any(root.iterdir()):
         raise ConfigError("the folder is not empty", where=root, remedy="choose another name, or remove it first")
     inference = infer(source, re.sub(r"[^a-z0-9_-]+", "-", root.name.lower()).strip("-") or "competition")

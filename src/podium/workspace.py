@@ -16,6 +16,7 @@ from podium.data.competition import Competition
 from podium.data.folds import Folds
 from podium.data.prepare import Preparer
 from podium.data.ready import Prepared, exclude, make_ready, store_problems
+from podium.data.report import Report, make_report
 from podium.data.samples import Samples, list_samples, read_exclusions, wanted_ids
 from podium.errors import BoardError, ConfigError, DataError, LedgerError, nearest
 from podium.files import locked
@@ -26,6 +27,7 @@ from podium.ledger.submissions import FILE, Submissions
 from podium.ledger.verdict import Verdict, mean_gain
 from podium.metrics import get_metric
 from podium.new import SPEC, make_workspace
+from podium.progress import say
 from podium.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.competition = Competition.load(root / SPEC)
-        self.metric = get_metric(self.competition.metric)
+        self.metric = get_metric(self.competition.metric, f"{root / SPEC}: metric")
         self.attempts = Attempts(root / "attempts")
         self.submissions = Submissions(root / "submissions")
         self.index = Index(root / ".podium" / "podium.db", self.attempts)
@@ -113,6 +115,10 @@ class Workspace:
             raise ConfigError(f"no recipe '{name}'", where=path.parent, remedy=nearest(name, names) if names else "")
         return Recipe.load(path)
 
+    def look(self) -> Report:
+        """Audit the data: findings as text, JSON and `reports/data.html`; bad samples are findings, not errors."""
+        return make_report(self.competition, self.root, self.recipe().input.size)
+
     def prepare(self, recipe: Recipe | None = None, *, exclude_bad: bool = False) -> Prepared:
         """Decode, pre-process, cache, and split into folds; what is there already is reused.
 
@@ -136,14 +142,21 @@ class Workspace:
         wanted = self.recipe(recipe).with_overrides(list(changes))
         self._check(wanted)
         prepared = self.prepare(wanted)
-        first = next((a for a in self.attempts.all() if a.parent is None), None)
+        attempts, damaged = self.attempts.scan()
+        first = next((a for a in attempts if a.parent is None), None)
+        if first is None and damaged:
+            raise LedgerError(damaged[0], remedy="mend or restore it; or move its folder away to begin again")
         if first is not None and first.recipe != wanted:
+            begin = f"no fold of it is trained: to begin again, delete {first.folder}"
+            change = "change it by an attempt: podium try NAME key=value --why '…'; or start another workspace"
             raise LedgerError(
                 f"there is a baseline already ({first.folder.name}), with another recipe",
                 where=self.root / "attempts",
-                remedy="change it by an attempt: podium try NAME key=value --why '…'; or start another workspace",
+                remedy=change if first.runs else begin,
             )
-        if first is None:
+        if first is not None:
+            self._same_folds(first, prepared.folds)
+        else:
             why = f"the first champion: recipes/{recipe}.toml" + "".join(f" {c}" for c in changes)
             first = self.attempts.create("baseline", wanted, None, why, prepared.folds.digest())
         return self._train(first, prepared)
@@ -162,12 +175,13 @@ class Workspace:
         self._check(recipe)
         prepared = self.prepare(recipe)
         self._same_folds(base, prepared.folds)
-        return self._train(self.attempts.create(name, recipe, base, why, prepared.folds.digest()), prepared)
+        begun = self._stopped(name, recipe, base)
+        return self._train(begun or self.attempts.create(name, recipe, base, why, prepared.folds.digest()), prepared)
 
     def resume(self, reference: str | int | None = None) -> Attempt:
         """Go on with an attempt that was stopped: the given one, or the newest unfinished."""
         if reference is None:
-            open_ones = [a for a in self.attempts.all() if len(a.trained_folds()) < self.competition.folds.k]
+            open_ones = [a for a in self.attempts.all() if self._unfinished(a)]
             if not open_ones:
                 raise LedgerError("no attempt is unfinished", remedy="look at them: podium attempts")
             attempt = open_ones[-1]
@@ -205,6 +219,19 @@ class Workspace:
         from podium.training.check import check_recipe
 
         check_recipe(recipe)
+
+    def _unfinished(self, attempt: Attempt) -> bool:
+        undecided = attempt.parent is not None and attempt.verdict is None
+        return undecided or len(attempt.trained_folds()) < self.competition.folds.k
+
+    def _stopped(self, name: str, recipe: Recipe, parent: Attempt) -> Attempt | None:
+        """The attempt that the very same command began and did not end, if there is one."""
+        for attempt in self.attempts.all():
+            same = (attempt.name, attempt.recipe, attempt.parent) == (name, recipe, parent.id)
+            if same and attempt.folds == parent.folds and self._unfinished(attempt):
+                say(f"  going on with attempt {attempt.id} ({attempt.name}), which was stopped")
+                return attempt
+        return None
 
     def _same_folds(self, attempt: Attempt, folds: Folds) -> None:
         if attempt.folds != folds.digest():
@@ -257,9 +284,9 @@ class Workspace:
         Raises:
             DataError: if there are no test images.
         """
+        attempt = self.champion() if reference is None else self.attempts.get(reference)
         from podium.inference.predict import DecodedImages, StoredImages, TestImages, predict_test
 
-        attempt = self.champion() if reference is None else self.attempts.get(reference)
         found, size = self.samples(), attempt.recipe.input.size
         if not found.test:
             raise DataError(
@@ -322,7 +349,7 @@ class Workspace:
         Args:
             reveal: Show private scores too; after that they can no longer surprise anybody.
         """
-        cv = {a.folder.name: a.cv for a in self.attempts.all()}
+        cv = {row["folder"]: row["cv"] for row in self.list_attempts()[0]}
         receipts = self.board().standings(reveal=reveal)
         return [{"rank": n, **asdict(r), "cv": cv.get(r.attempt)} for n, r in enumerate(receipts, 1)]
 

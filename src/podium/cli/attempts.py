@@ -75,7 +75,8 @@ def attempts(
         emit({"attempts": rows, "damaged": damaged})
         return
     heads = {"id": "id", "name": "name", "parent": "parent", "change": "change", "folds": "folds"}
-    table(rows, heads | {"cv": f"CV {space.metric.name}", "gain": "gain", "verdict": "verdict", "time": "time"})
+    heads |= {"cv": f"CV {space.metric.name}", "gain": "gain", "verdict": "verdict", "time": "time", "state": "state"}
+    table(rows, heads)
     for line in damaged:
         print(f"left out: {line}")
     next_command("podium show ID", "podium try NAME key=value --why '…'")

@@ -20,9 +20,7 @@ def new(
     solution: Path = typer.Option(None, metavar="CSV", help="Hidden labels of the test images, for the local board."),
     copy: bool = typer.Option(False, help="Copy the data instead of linking to it."),
     seed: int = typer.Option(0, min=0, help="Seed of the hold-out."),
-    settings: list[str] = typer.Argument(
-        None, metavar="[KEY=VALUE]", help="Of competition.toml: metric=iou folds.k=3"
-    ),
+    settings: list[str] = typer.Argument(None, metavar="[KEY=VALUE]", help="Of competition.toml: metric=iou folds.k=3"),
 ) -> None:
     """Make a workspace from a folder of data: infer the competition and say from what."""
     from podium.workspace import Workspace
@@ -53,7 +51,8 @@ def look(as_json: bool = JSON) -> None:
         emit(report.tree())
     else:
         print(report.text())
-    next_command("podium prepare")
+    bad = any(finding.remedy == "podium prepare --exclude-bad" for finding in report.findings)
+    next_command("podium prepare --exclude-bad" if bad else "podium prepare")
 
 
 @app.command()

@@ -60,7 +60,9 @@ def _stat(path: Path) -> list[int]:
     try:
         s = path.stat()
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path) from None
+        raise DataError(
+            f"cannot be read ({error.strerror})", where=path, remedy="put the file back, or remove what is left of it"
+        ) from None
     return [s.st_size, s.st_mtime_ns]
 
 
@@ -68,7 +70,9 @@ def _digest(path: Path) -> str:
     try:
         return str(blake3(path.read_bytes()).hexdigest(length=16))
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path) from None
+        raise DataError(
+            f"cannot be read ({error.strerror})", where=path, remedy="put the file back, or remove what is left of it"
+        ) from None
 
 
 def stage_key(name: str, content: Iterable[tuple[str, str]], settings: Mapping[str, object]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -25,11 +26,18 @@ class DataConfig(Config):
     group_id_column: str | None = Field(None, description="its id column")
     group_column: str | None = Field(None, description="its group column")
 
+    @field_validator("train_images", "train_masks", "train_rle", "test_images", "sample_submission", "group_csv")
+    @classmethod
+    def _lies_in_data(cls, value: str | None) -> str | None:
+        if value is not None and (not value.strip() or PurePath(value).is_absolute()):
+            raise ValueError("a path inside data/, relative to it")
+        return value
+
     @field_validator("train_masks")
     @classmethod
     def _has_id(cls, value: str | None) -> str | None:
-        if value is not None and "{id}" not in value:
-            raise ValueError("a path with {id} in it, for instance train_masks/{id}_mask.gif")
+        if value is not None and (value.count("{id}") != 1 or "{id}" not in PurePath(value).name):
+            raise ValueError("a path with {id} once in the file's name, for instance train_masks/{id}_mask.gif")
         return value
 
     @field_validator("group")

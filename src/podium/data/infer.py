@@ -136,6 +136,7 @@ def _infer_targets(
 def _mask_values(pairing: Pairing) -> tuple[str, str]:
     seen: Counter[int] = Counter()
     depths: set[int] = set()
+    kinds: set[bool] = set()
     looked = spread([p for id in pairing.ids if (p := pairing.mask_of(id))], 40)
     for path in looked:
         try:
@@ -144,7 +145,10 @@ def _mask_values(pairing: Pairing) -> tuple[str, str]:
             continue  # an unreadable mask is prepare's to report
         seen.update(values)
         depths.add(top)
-        if len(values) > 2 and values == tuple(range(len(values))) and top > 255:
+        if values[-1]:
+            kinds.add(values[-1] == 1)
+        numbered = len(values) > 2 and values == tuple(range(len(values)))
+        if numbered and (top > 255 or 64 <= values[-1] < top):  # 8 bits with fewer values: classes, see below
             raise DataError(
                 f"the mask numbers {len(values) - 1} objects, one value each",
                 where=path,
@@ -152,7 +156,8 @@ def _mask_values(pairing: Pairing) -> tuple[str, str]:
                 remedy="podium segments one class so far, not instances; set every object to 255 to train on that",
             )
     found = sorted(seen)
-    if len(found) > 2 and max(found) < 64:
+    classes = [v for v in found if v != 255]  # which commonly marks what is to be ignored
+    if len(classes) > 2 and max(classes) < 64:
         raise DataError(
             f"the masks hold {len(found)} values ({', '.join(map(str, found[:12]))}…), so several classes",
             where=pairing.masks.path,
@@ -162,6 +167,8 @@ def _mask_values(pairing: Pairing) -> tuple[str, str]:
     mixed = f", {len(depths)} bit depths" if len(depths) > 1 else ""
     if not found or max(found) <= 1:
         return "0/1", f"{len(looked)} masks looked at hold only {found}{mixed}"
+    if len(kinds) > 1:
+        return "0/1", f"of the {len(looked)} masks looked at some are 0 and 1, some reach {max(found)}{mixed}"
     edge = ", with grey edges: cut at half" if len(found) > 1 + 2 * len(depths) else ""
     return "0/max", f"{len(looked)} masks looked at reach {max(found)}{mixed}{edge}"
 
@@ -215,8 +222,9 @@ def _rle_table(layout: Layout, path: str, known: set[str], sample: bool) -> _Rle
         ids = [v[len(before) : len(v) - len(after)] for v in table[column].to_list()]
         if len(set(ids)) < len(ids):
             first = next(i for i, n in Counter(ids).items() if n > 1)
+            one, other, *_ = (line for line, id in enumerate(ids, 2) if id == first)
             raise DataError(
-                f"the id '{first}' is there twice",
+                f"the id '{first}' is there twice, on lines {one} and {other}",
                 where=layout.root / path,
                 expected="one row an image",
                 remedy="remove the extra rows, or join their masks",
@@ -306,49 +314,62 @@ def _infer_groups(draft: _Draft, layout: Layout, ids: dict[str, Path]) -> None:
     """Groups that belong together: a telling column of a table, or ids that share a beginning."""
     by_table = _group_column(layout, set(ids))
     by_name = _group_pattern(list(ids))
-    if by_table and by_name and by_table[3] == by_name[1]:
+    if by_table and by_name and _same_partition(by_table[3], by_name[1]):
         draft.put(
             "data.group",
             by_name[0],
-            f"{by_name[1]} groups by the beginning of the id, as column '{by_table[2]}' of {by_table[0]} has",
+            f"{_count(by_name[1])} groups by the beginning of the id, as column '{by_table[2]}' of {by_table[0]} has",
         )
     elif by_table:
-        path, column, group, n = by_table
-        draft.put("data.group_csv", path, f"column '{group}' puts {len(ids)} samples into {n} groups")
+        path, column, group, groups = by_table
+        draft.put("data.group_csv", path, f"column '{group}' puts {len(ids)} samples into {_count(groups)} groups")
         draft.put("data.group_id_column", column, "holds the image ids")
         draft.put("data.group_column", group, "samples that must stay together")
     elif by_name:
         draft.put(
-            "data.group", by_name[0], f"{by_name[1]} groups by the beginning of the id; remove it if they are unrelated"
+            "data.group",
+            by_name[0],
+            f"{_count(by_name[1])} groups by the beginning of the id; remove it if they are unrelated",
         )
 
 
-def _group_column(layout: Layout, ids: set[str]) -> tuple[str, str, str, int] | None:
+def _count(groups: dict[str, str]) -> int:
+    return len(set(groups.values()))
+
+
+def _same_partition(a: dict[str, str], b: dict[str, str]) -> bool:
+    """Whether the groups hold the same ids, whatever they are called."""
+    return _count(a) == _count(b) == len({(a[id], b[id]) for id in a})
+
+
+def _group_column(layout: Layout, ids: set[str]) -> tuple[str, str, str, dict[str, str]] | None:
+    """A table, its id column, its group column, and {id: group}."""
     for path, table in layout.tables.items():
         found = id_column(table, ids)
         if found is None:
             continue
         column, spelling = found
         before, after = spelling.split("{id}")
-        spelled = {f"{before}{id}{after}" for id in ids}
+        spelled = {f"{before}{id}{after}": id for id in ids}
         rows = table.filter(pl.col(column).is_in(list(spelled)))
         if rows[column].n_unique() < len(ids):
             continue
         for name in table.columns:
-            if name != column and _GROUP_WORDS.match(name) and 1 < (n := rows[name].n_unique()) < len(rows):
-                return path, column, name, n
+            if name != column and _GROUP_WORDS.match(name) and 1 < rows[name].n_unique() < len(rows):
+                return path, column, name, {spelled[k]: v for k, v in rows.select(column, name).rows()}
     return None
 
 
-def _group_pattern(ids: list[str]) -> tuple[str, int] | None:
-    """A pattern for ids like <group>_<number>, if it makes at least 3 groups of at least 2 on average."""
-    parts = [re.fullmatch(r"(.+?)[_-]([0-9]{1,4}|[a-z]+)", id) for id in ids]
-    if not ids or not all(parts):
+def _group_pattern(ids: list[str]) -> tuple[str, dict[str, str]] | None:
+    """A pattern for ids like <group>_<number> and {id: group}, if it makes at least 3 groups of at least 2."""
+    parts = {id: re.fullmatch(r"(.+?)[_-]([0-9]{1,4}|[a-z]+)", id) for id in ids}
+    if not ids or not all(parts.values()):
         return None
-    sizes = Counter(m[1] for m in parts if m)
-    if len(sizes) < 3 or len(ids) / len(sizes) < 2 or min(sizes.values()) < 2:
+    groups = {id: m[1] for id, m in parts.items() if m}
+    sizes = Counter(groups.values())
+    if len(sizes) < 3 or min(sizes.values()) < 2:
         return None
-    return r"^(?P<group>.+?)[_-][0-9a-z]+$", len(sizes)
+    return r"^(?P<group>.+?)[_-][0-9a-z]+$", groups
 
 
 def _infer_metric(draft: _Draft, layout: Layout, ids: dict[str, Path]) -> None:

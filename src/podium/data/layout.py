@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections import Counter, defaultdict
@@ -35,7 +36,7 @@ class ImageFolder:
     def pattern(self, root: str = "", stem: str = "*") -> str:
         """A glob of these files relative to the data folder."""
         suffix = self.suffixes[0] if len(self.suffixes) == 1 else ".*"
-        return (Path(root) / self.path / f"{stem}{suffix}").as_posix()
+        return (Path(root) / glob.escape(self.path) / f"{stem}{suffix}").as_posix()
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from podium.errors import PodiumError
 from podium.files import is_complete
 from podium.formats import images, masks, rle
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: raise it when what a stage writes changes."""
 
 
@@ -145,12 +145,13 @@ def decode_sample(sample: Sample, size: Sequence[int] | None) -> tuple[NDArray[n
 
 def _image_item(sample: Sample, content: str, size: Sequence[int] | None) -> Item:
     try:
-        image, (height, width) = decode_sample(sample, size)
+        image, (height, width) = decode_sample(sample, None)
         facts: dict[str, Any] = {"mode": images.image_facts(sample.image).mode}
     except PodiumError as error:
         return Item(sample.id, None, {"content": content}, error.found)
+    # of the pixels before resizing: what is identical, and with it the folds, must not depend on the input size
     facts |= {"source_height": height, "source_width": width, "content": content, "pixels": pixel_digest(image)}
-    return Item(sample.id, image, facts)
+    return Item(sample.id, resize(image, size) if size else image, facts)
 
 
 def pixel_digest(image: NDArray[np.uint8]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from podium.data import samples as sampling
@@ -11,7 +11,7 @@ from podium.data.cache import Stage
 from podium.data.competition import Competition
 from podium.data.folds import Folds, make_folds, read_folds, write_folds
 from podium.data.prepare import Preparer, TrainStores
-from podium.data.samples import Problem, Sample, list_samples
+from podium.data.samples import Problem, Sample, Samples, list_samples
 from podium.data.store import Store
 from podium.errors import DataError
 from podium.progress import say
@@ -59,10 +59,18 @@ def make_ready(
         stage, test = preparer.images("test images", found.test, size)
         stages.append(stage)
         problems += store_problems(test)
+    problems = _with_files(problems, found, str(competition.data.train_rle))
     excluded = exclude(root / "exclude.csv", problems, exclude_bad=exclude_bad)
     usable = [s for s in found.train if s.id not in excluded]
     folds, stage = _folds(competition, root / "folds.csv", usable, stores.images)
     return Prepared(stores, folds, [*stages, stage], excluded)
+
+
+def _with_files(problems: Sequence[Problem], found: Samples, table: str) -> list[Problem]:
+    """The problems of stores, which know ids only, with the file that each is about."""
+    files = {("image", s.id): s.image for s in found.train} | {("test image", s.id): s.image for s in found.test}
+    files |= {("mask", s.id): s.mask or Path(table) for s in found.train}
+    return [replace(p, file=str(files.get((p.file, p.id), p.file))) for p in problems]
 
 
 def store_problems(test: Store) -> list[Problem]:

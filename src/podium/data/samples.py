@@ -91,7 +91,7 @@ def images_by_id(data: Path, pattern: str) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted(data.glob(pattern)):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith(".") or path.is_dir():
             continue
         if path.stem in found:
             raise DataError(
@@ -111,7 +111,7 @@ def _mask_targets(spec: DataConfig, data: Path) -> dict[str, Path | str]:
     found: dict[str, Path | str] = {}
     for path in sorted(data.glob(spec.train_masks.replace("{id}", "*"))):
         match = tail.fullmatch(path.name)
-        if match is None or path.suffix.lower() not in IMAGE_SUFFIXES:
+        if match is None or path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir():
             continue
         if match["id"] in found:
             raise DataError(
@@ -167,7 +167,7 @@ def group_of(spec: DataConfig, data: Path, ids: Iterable[str]) -> dict[str, str]
         groups = {}
         for id in ids:
             match = pattern.search(id)
-            if match is None:
+            if match is None or match["group"] is None:
                 raise DataError(
                     f"the id '{id}' does not match data.group", expected=spec.group, where="competition.toml"
                 )

@@ -7,6 +7,7 @@ masks have their rows bit-packed, eight pixels a byte.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from podium.data.cache import WORKERS
 from podium.errors import DataError, storage_error
-from podium.files import MARKER, is_complete, locked, require_space, write_atomic
+from podium.files import MARKER, is_complete, locked, remove_leftovers, require_space, write_atomic
 from podium.formats import bits
 from podium.progress import say, track
 
@@ -158,8 +159,11 @@ def build_store(
         if not is_complete(folder):
             partial = folder.with_name(f"{folder.name}.partial")
             try:
-                partial.mkdir(parents=True, exist_ok=True)
-                _fill(partial, ids, produce, what, need, workers)
+                if not is_complete(partial):  # else it was stopped just before it got its name
+                    partial.mkdir(parents=True, exist_ok=True)
+                    _fill(partial, ids, produce, what, need, workers)
+                remove_leftovers(partial)
+                (partial / "index.jsonl").unlink(missing_ok=True)
                 os.rename(partial, folder)
             except OSError as error:
                 raise storage_error(error, partial) or error from error
@@ -175,6 +179,7 @@ class StoreWriter:
 
     def __init__(self, folder: Path, ids: Sequence[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARKER).unlink(missing_ok=True)
         self.folder = folder
         self.rows = _recover(folder, ids)
         self._journaled, self._committed = len(self.rows), self.end
@@ -209,19 +214,20 @@ class StoreWriter:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        try:
+        with (
+            contextlib.ExitStack() as stack
+        ):  # on a full disk closing the one may fail: the other is closed all the same
+            stack.callback(self._journal.close)
+            stack.callback(self._pixels.close)
             self.commit()
-        finally:
-            self._pixels.close()
-            self._journal.close()
 
     def finish(self) -> None:
         """Write the index, and the marker last."""
         table = io.BytesIO()
         pl.DataFrame(self.rows, schema=INDEX_SCHEMA).write_parquet(table)
         write_atomic(self.folder / "index.parquet", table.getvalue())
-        (self.folder / "index.jsonl").unlink()
         write_atomic(self.folder / MARKER, "")
+        (self.folder / "index.jsonl").unlink()
 
 
 def _fill(
@@ -261,7 +267,7 @@ def _recover(partial: Path, ids: Sequence[str]) -> list[dict[str, Any]]:
             row = json.loads(line) if line.endswith(b"\n") else None
         except ValueError:
             row = None
-        if row is None or row["id"] != id or _end(row) > size:
+        if not isinstance(row, dict) or row.keys() != INDEX_SCHEMA.keys() or row["id"] != id or _end(row) > size:
             break
         rows.append(row)
     write_atomic(journal, b"".join(json.dumps(r).encode() + b"\n" for r in rows))

@@ -124,8 +124,9 @@ def _write_targets(competition: Competition, folder: Path, train: Sequence[Sampl
     spec, form = competition.data, competition.submission
     if spec.train_rle:
         rows = [(form.row_id(s.id), s.rle or "") for s in train]
-        _write_csv(folder / "train.csv", (form.id_column, form.value_column), rows)
-        return {"train_rle": "train.csv"}
+        name = "train.csv" if spec.group_csv != "train.csv" else "train_rle.csv"  # which is copied with its groups
+        _write_csv(folder / name, (form.id_column, form.value_column), rows)
+        return {"train_rle": name}
     (folder / "train_masks").mkdir()
     for sample in train:
         assert sample.mask is not None

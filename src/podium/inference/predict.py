@@ -115,7 +115,7 @@ def load_models(attempt: Attempt) -> Predictor:
     models = []
     for run in attempt.runs:
         model = create_model(attempt.recipe.model)
-        model.load_state_dict(checkpoint.load(run.folder / which)["model"])
+        checkpoint.load_weights(run.folder / which, model)
         models.append(to_device(model, fabric))
     return Predictor(fabric, models, attempt.recipe)
 

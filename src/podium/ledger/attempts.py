@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -61,7 +62,10 @@ class Attempt:
             created, folds = str(head["created"]), str(head["folds"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise LedgerError(f"damaged ({error})", where=folder / "change.toml", remedy="restore the file") from None
-        why = (folder / "why.md").read_text(encoding="utf-8").strip() if (folder / "why.md").exists() else ""
+        try:
+            why = (folder / "why.md").read_text(encoding="utf-8").strip() if (folder / "why.md").exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise LedgerError(f"damaged ({error})", where=folder / "why.md", remedy="mend or remove the file") from None
         verdict = folder / "verdict.toml"
         return cls(
             folder,
@@ -89,9 +93,12 @@ class Attempt:
         """Scores of the finished folds, one row a sample.
 
         Raises:
-            LedgerError: if a sample appears in two folds: then the scores are not out of fold.
+            LedgerError: if there is none, or a sample appears in two folds: then the scores are not out of fold.
         """
-        table = pl.concat([run.scores() for run in self.runs if run.seed == seed])
+        runs = [run for run in self.runs if run.seed == seed]
+        if not runs:
+            raise LedgerError("no fold of it is trained", where=self.folder, remedy=f"run: podium resume {self.id}")
+        table = pl.concat([run.scores() for run in runs])
         if table["id"].is_duplicated().any():
             twice = table.filter(table["id"].is_duplicated())["id"][0]
             raise LedgerError(f"'{twice}' is scored in two folds", where=self.folder)
@@ -145,7 +152,11 @@ class Attempts:
                     found.append(Attempt.load(folder))
                 except PodiumError as error:
                     damaged.append(str(error).splitlines()[0])
-        return sorted(found, key=lambda a: a.id), damaged
+        found.sort(key=lambda a: a.id)
+        for first, second in pairwise(found):
+            if first.id == second.id:
+                damaged.append(f"{second.folder}: its number is that of {first.folder.name} too; rename one of them")
+        return [a for i, a in enumerate(found) if not i or a.id != found[i - 1].id], damaged
 
     def all(self) -> list[Attempt]:
         """Every readable attempt, by number."""
@@ -168,6 +179,11 @@ class Attempts:
             f"no attempt '{text}'", where=self.folder, remedy=nearest(text, [a.folder.name for a in attempts])
         )
 
+    def _next_number(self) -> int:
+        """One more than any folder's number, damaged ones included: what they hold is not written over."""
+        folders = self.folder.iterdir() if self.folder.exists() else ()
+        return 1 + max((int(m[1]) for f in folders if (m := _FOLDER.fullmatch(f.name))), default=-1)
+
     def create(self, name: str, recipe: Recipe, parent: Attempt | None, why: str, folds: str) -> Attempt:
         """Write a new attempt's folder, whole, before anything is trained.
 
@@ -181,9 +197,9 @@ class Attempts:
             if other.recipe == recipe and other.folds == folds:
                 raise LedgerError(
                     f"that is attempt {other.id} ({other.name}): its recipe is the same in every setting",
-                    remedy=f"look at it: podium show {other.id}; or change something",
+                    remedy=f"look at it: podium show {other.id}; if it was stopped: podium resume {other.id}",
                 )
-        number = 1 + max((a.id for a in existing), default=-1)
+        number = self._next_number()
         change = difference(recipe, parent.recipe) if parent else {}
         created = datetime.now(UTC).isoformat(timespec="seconds")
         head: dict[str, Any] = {"created": created, "folds": folds}

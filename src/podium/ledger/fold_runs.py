@@ -49,7 +49,9 @@ class FoldRun:
         try:
             return cls(folder, int(facts["fold"]), int(facts["seed"]), float(facts["score"]), facts)
         except (KeyError, TypeError, ValueError) as error:
-            raise LedgerError(f"run.toml is damaged ({error})", where=folder, remedy="delete the folder") from None
+            raise LedgerError(
+                f"run.toml is damaged ({error})", where=folder, remedy="delete the folder and run: podium resume"
+            ) from None
 
     def scores(self) -> pl.DataFrame:
         """One row a sample: id, group, fold, score, intersection, predicted, truth.
@@ -61,7 +63,11 @@ class FoldRun:
             return pl.read_parquet(self.folder / "scores.parquet")
         except (OSError, pl.exceptions.PolarsError) as error:
             reason = str(error).splitlines()[0][:200]
-            raise LedgerError(f"scores.parquet cannot be read ({reason})", where=self.folder) from None
+            raise LedgerError(
+                f"scores.parquet cannot be read ({reason})",
+                where=self.folder,
+                remedy="restore the file; or delete this folder and train the fold again: podium resume",
+            ) from None
 
 
 def finished_runs(attempt: Path) -> list[FoldRun]:

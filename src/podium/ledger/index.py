@@ -72,9 +72,8 @@ class Index:
     def _open(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            db = sqlite3.connect(self.path, timeout=30)
+            db = self._connect()
             try:
-                db.execute(_SCHEMA)
                 with db:
                     yield db
             finally:
@@ -90,6 +89,19 @@ class Index:
             raise StorageError(
                 f"the index cannot be written ({error})", where=self.path, remedy="check the disk and run it again"
             ) from None
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=30)
+        try:
+            db.execute(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            db.close()
+            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                raise
+            self.path.unlink()  # nothing is lost: `rows` makes the index anew from the folders
+            db = sqlite3.connect(self.path, timeout=30)
+            db.execute(_SCHEMA)
+        return db
 
 
 def _as_dict(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from podium.errors import BoardError, nearest
@@ -18,12 +19,15 @@ class Submissions:
 
     def all(self) -> list[Path]:
         """The finished ones, the oldest first."""
-        return sorted(p for p in self.folder.glob("[0-9]*-*") if is_complete(p))
+        return [path for _, path in self._numbered() if is_complete(path)]
 
     def next(self, name: str) -> Path:
         """The folder that the next one gets."""
-        number = 1 + max((int(p.name.partition("-")[0]) for p in self.all()), default=0)
+        number = 1 + max((n for n, _ in self._numbered()), default=0)  # unfinished ones too: nothing is written over
         return self.folder / f"{number:04d}-{name}"
+
+    def _numbered(self) -> list[tuple[int, Path]]:
+        return sorted((int(m[1]), p) for p in self.folder.glob("*") if (m := re.match(r"(\d{4,})-.", p.name)))
 
     def get(self, reference: str | None) -> Path:
         """One by number, name or folder name; the newest if none is named.

@@ -49,8 +49,8 @@ METRICS: dict[str, Metric] = {
 """Every metric by name; add to it to make another one known."""
 
 
-def get_metric(name: str) -> Metric:
-    """The metric of that name.
+def get_metric(name: str, where: str = "metric") -> Metric:
+    """The metric of that name; ``where`` says what names it.
 
     Raises:
         ConfigError: listing the names, if there is none.
@@ -59,7 +59,7 @@ def get_metric(name: str) -> Metric:
         names = sorted(METRICS)
         raise ConfigError(
             f"no metric is called '{name}'",
-            where="metric",
+            where=where,
             expected="one of: " + ", ".join(names),
             remedy=nearest(name, names),
         )

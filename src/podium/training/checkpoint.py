@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from podium.errors import ModelError
 from podium.files import write_atomic
@@ -20,6 +21,9 @@ def save(path: Path, state: dict[str, Any]) -> None:
     write_atomic(path, buffer.getvalue())
 
 
+REMEDY = "delete the fold's folder and train it again: podium resume"
+
+
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Read a checkpoint; only plain data is accepted.
 
@@ -29,11 +33,25 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     try:
         return dict(torch.load(path, map_location=device, weights_only=True))
     except FileNotFoundError:
-        raise ModelError("no such checkpoint", where=path) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0][:200]
+        raise ModelError("no such checkpoint", where=path, remedy=REMEDY) from None
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise ModelError(f"not a checkpoint podium can read ({reason})", where=path, remedy=REMEDY) from None
+
+
+def load_weights(path: Path, model: nn.Module, device: torch.device | str = "cpu") -> None:
+    """Put a checkpoint's weights into a model.
+
+    Raises:
+        ModelError: as `load`, and if the weights are not those of this architecture.
+    """
+    state = load(path, device)
+    try:
+        model.load_state_dict(state["model"])
+    except (RuntimeError, KeyError, TypeError, AttributeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise ModelError(
-            f"not a checkpoint podium can read ({reason})",
+            f"these weights do not fit the recipe's model ({reason})",
             where=path,
-            remedy="delete the fold's folder to train it again",
+            remedy=f"restore the attempt's recipe.toml; or {REMEDY}",
         ) from None

@@ -22,8 +22,8 @@ from podium.data.folds import Folds
 from podium.data.loader import TrainLoader
 from podium.data.prepare import TrainStores
 from podium.data.store import Item, StoreWriter
-from podium.errors import DataError
-from podium.files import is_complete, mark_complete, write_atomic
+from podium.errors import DataError, storage_error
+from podium.files import is_complete, mark_complete, remove_leftovers, write_atomic
 from podium.ledger.fold_runs import FoldRun, fold_run_name
 from podium.metrics import Counts, Metric
 from podium.models import create_model
@@ -55,10 +55,14 @@ def run_fold(data: FoldData, recipe: Recipe, fold: int, seed: int, attempt: Path
     folder = attempt / fold_run_name(fold, seed)
     if is_complete(folder):
         return FoldRun.load(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "log.txt", "a", encoding="utf-8") as log:
-        with listening(lambda line: print(line, file=log, flush=True)):
-            _train_fold(data, recipe, fold, seed, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        with open(folder / "log.txt", "a", encoding="utf-8") as log:
+            with listening(lambda line: print(line, file=log, flush=True)):
+                _train_fold(data, recipe, fold, seed, folder)
+    except OSError as error:
+        raise storage_error(error, folder) or error from error
     return FoldRun.load(folder)
 
 
@@ -95,11 +99,11 @@ def _train_fold(data: FoldData, recipe: Recipe, fold: int, seed: int, folder: Pa
         recipe,
         folder,
         seed=mixed,
-        greater_is_better=data.metric.greater_is_better,
+        metric=data.metric,
         label=label,
     )
     if recipe.train.checkpoint == "best" and trained.best_epoch != recipe.train.epochs:
-        model.load_state_dict(checkpoint.load(folder / "best.pt", fabric.device)["model"])
+        checkpoint.load_weights(folder / "best.pt", model, fabric.device)
     counts = _out_of_fold(final, data, val_rows, folder)
     scores = data.metric.per_sample(counts)
     _write_scores(folder, data, fold, val_rows, counts, scores)

@@ -18,6 +18,7 @@ from torch import nn
 from podium.data.loader import TrainLoader
 from podium.errors import TrainingError
 from podium.files import write_atomic
+from podium.metrics import Metric
 from podium.progress import duration, say
 from podium.recipe import Recipe
 from podium.training import checkpoint
@@ -69,14 +70,14 @@ def train(
     folder: Path,
     *,
     seed: int,
-    greater_is_better: bool = True,
+    metric: Metric,
     label: str = "",
 ) -> Trained:
     """Train to the recipe's number of epochs, from `last.pt` if there is one.
 
     Args:
         model: On the device already.
-        validate: The current model's score on the validation fold.
+        validate: The current model's score on the validation fold, by ``metric``.
         folder: Gets best.pt, last.pt and history.csv, each epoch.
         seed: Seeds batches and augmentation (weights were seeded by who made the model).
 
@@ -124,12 +125,12 @@ def train(
             Epoch(epoch, lr, mean_loss, score, images / trained_for, waited / trained_for, time.monotonic() - started)
         )
         done.loss_parts = {name: float(value) for name, value in parts.items()}
-        better = done.best_epoch == 0 or (score > done.best_score if greater_is_better else score < done.best_score)
+        better = done.best_epoch == 0 or metric.better(score, done.best_score)
         if better:
             done.best_epoch, done.best_score = epoch, score
             checkpoint.save(folder / "best.pt", {"model": model.state_dict(), "epoch": epoch, "score": score})
         _save_last(folder, model, optimizer, done)
-        _tell(label, done, recipe.train.epochs, better)
+        _tell(f"{label} epoch {epoch}/{recipe.train.epochs}", metric.name, done, recipe.train.epochs, better)
     return done
 
 
@@ -159,11 +160,11 @@ def _resume(folder: Path, model: nn.Module, optimizer: Any) -> Trained:
     return Trained(history, state["best_epoch"], state["best_score"])
 
 
-def _tell(label: str, done: Trained, epochs: int, better: bool) -> None:
+def _tell(label: str, metric: str, done: Trained, epochs: int, better: bool) -> None:
     e = done.history[-1]
     left = (epochs - e.epoch) * float(np.mean([h.seconds for h in done.history]))
     say(
-        f"  {label} epoch {e.epoch}/{epochs}: loss {e.loss:.4f}, score {e.score:.4f}{'*' if better else ' '} "
+        f"  {label}: loss {e.loss:.4f}, {metric} {e.score:.4f}{'*' if better else ' '} "
         f"{e.images_per_s:.0f} images/s, {e.data_wait:.0%} waiting for data, {duration(left)} left"
     )
 

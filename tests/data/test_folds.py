@@ -1,0 +1,122 @@
+"""Folds: disjoint, covering, whole groups, even, seeded, whatever the order of the rows."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podium.data.folds import Folds, check_leaks, hold_out_groups, make_folds, read_folds, write_folds
+from podium.errors import DataError
+
+
+@st.composite
+def grouped(draw, least=5):
+    sizes = draw(st.lists(st.integers(1, 9), min_size=least, max_size=25))
+    return {f"id{g}-{i}": f"g{g}" for g, n in enumerate(sizes) for i in range(n)}
+
+
+@given(grouped(), st.integers(2, 5), st.integers(0, 3))
+def test_folds_are_disjoint_covering_whole_and_even(groups, k, seed):
+    folds = make_folds(groups, k, seed)
+    parts = [folds.validation(f) for f in range(k)]
+    assert sorted(sum(parts, [])) == sorted(groups)
+    assert all(parts)
+    for f in range(k):
+        assert sorted(folds.training(f) + parts[f]) == sorted(groups)
+        assert not {groups[i] for i in parts[f]} & {groups[i] for i in folds.training(f)}
+    assert folds.sizes() == [len(p) for p in parts]
+    assert max(folds.sizes()) - min(folds.sizes()) <= max(Counter(groups.values()).values())
+
+
+@given(grouped(), st.randoms(use_true_random=False), st.integers(0, 3))
+def test_folds_do_not_depend_on_row_order(groups, rng, seed):
+    rows = list(groups.items())
+    rng.shuffle(rows)
+    a, b = make_folds(groups, 3, seed), make_folds(dict(rows), 3, seed)
+    assert a == b
+    assert a.digest() == b.digest()
+
+
+def test_another_seed_is_another_split():
+    groups = {str(i): str(i) for i in range(40)}
+    assert make_folds(groups, 4, 0) == make_folds(groups, 4, 0)
+    assert len({make_folds(groups, 4, seed).digest() for seed in range(5)}) == 5
+
+
+def test_fewer_groups_than_folds_is_refused_with_what_would_do():
+    with pytest.raises(DataError, match="3 groups cannot fill 5 folds") as caught:
+        make_folds({str(i): str(i % 3) for i in range(30)}, 5)
+    assert "folds.k = 3" in caught.value.remedy
+
+
+@pytest.mark.parametrize("id", ["a", "a,b", 'say "x"', " blank ", "ä😀", "line\nbreak", "1.2.3", "#x"])
+def test_any_id_survives_folds_csv(tmp_path, id):
+    groups = {id: f"g {id}", "other": "o", "third": "t"}
+    folds = make_folds(groups, 2)
+    write_folds(tmp_path / "folds.csv", folds)
+    assert read_folds(tmp_path / "folds.csv", groups, 2) == folds
+
+
+def test_rows_in_any_order_and_of_excluded_samples_are_fine(tmp_path):
+    groups = {str(i): str(i // 2) for i in range(12)}
+    folds = make_folds(groups, 3)
+    write_folds(tmp_path / "f.csv", folds)
+    head, *rows = (tmp_path / "f.csv").read_text().splitlines()
+    random.Random(1).shuffle(rows)
+    (tmp_path / "f.csv").write_text("\n".join([head, *rows]))
+    assert read_folds(tmp_path / "f.csv", groups, 3) == folds
+    fewer = {id: g for id, g in groups.items() if id not in ("0", "5")}
+    read = read_folds(tmp_path / "f.csv", fewer, 3)
+    assert read.fold == {id: folds.fold[id] for id in sorted(fewer)}
+    assert read.digest() != folds.digest()
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("a,g,0\nb,h,2", ["line 3", "fold '2' of 'b'", "folds.k = 2"]),
+        ("a,g,0\nb,h,-1", ["fold '-1'"]),
+        ("a,g,0\nb,h,", ["fold ''"]),
+        ("a,g,0\nb,h,1.0", ["fold '1.0'"]),
+        ("a,g,0", ["no fold for 'b'"]),
+        ("a,g,0\nb,h,1\na,g,1", ["'a' is there twice", "2 and 4"]),
+    ],
+)
+def test_a_wrong_folds_csv_is_refused_by_line(tmp_path, rows, words):
+    (tmp_path / "folds.csv").write_text("id,group,fold\n" + rows + "\n")
+    with pytest.raises(DataError) as caught:
+        read_folds(tmp_path / "folds.csv", {"a": "g", "b": "h"}, 2)
+    assert all(w in str(caught.value) for w in [*words, "folds.csv"]), str(caught.value)
+
+
+def test_a_torn_group_is_refused_naming_two_samples(tmp_path):
+    with pytest.raises(DataError, match="group 'g' is torn: 'a' is in fold 0, 'c' in fold 1"):
+        check_leaks({"a": 0, "b": 0, "c": 1}, {"a": "g", "b": "h", "c": "g"}, tmp_path)
+
+
+@given(grouped(least=2), st.floats(0.1, 0.9), st.integers(0, 5))
+def test_held_out_groups_are_whole_and_near_the_share(groups, share, seed):
+    sizes = Counter(groups.values())
+    try:
+        held = hold_out_groups(groups, share, seed)
+    except DataError:  # no choice of groups comes nearer to the share than all or nothing
+        assert (
+            max(sizes.values()) > 2 * min(share, 1 - share) * len(groups) or len(sizes) < 3 or min(sizes.values()) > 1
+        )
+        return
+    assert 0 < len(held) < len(groups)
+    assert not {groups[i] for i in held} & {groups[i] for i in groups.keys() - held}
+    assert held == hold_out_groups(dict(reversed(groups.items())), share, seed)
+    assert len(held) - share * len(groups) <= max(sizes.values()) / 2
+
+
+@pytest.mark.parametrize("share", [0, 1, -1, 2, float("nan")])
+def test_a_share_that_leaves_a_side_empty_is_refused(share):
+    with pytest.raises(DataError, match="cannot hold out"):
+        hold_out_groups({str(i): str(i) for i in range(9)}, share)
+
+
+def test_sizes_count_empty_folds():
+    assert Folds({"a": 2}, {"a": "a"}, 3).sizes() == [0, 0, 1]

@@ -1,0 +1,174 @@
+"""`podium look` on a small workspace: the same findings in text, JSON and page; nothing decoded twice."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from podium.data import prepare
+from podium.data.report import outlined
+from podium.errors import PodiumError
+from podium.workspace import Workspace
+
+EVIL = '<script>alert(1)<|script>&"'
+
+
+def sample(data, id, seed, mask=True):
+    rng = np.random.default_rng(seed)
+    Image.fromarray(rng.integers(0, 256, (24, 40, 3), np.uint8)).save(data / "images" / f"{id}.png")
+    if mask:
+        pixels = np.zeros((24, 40), np.uint8)
+        pixels[2 : 4 + seed % 15, 5:20] = 255
+        Image.fromarray(pixels).save(data / "masks" / f"{id}.png")
+
+
+@pytest.fixture
+def space(tmp_path):
+    root = tmp_path / "w"
+    for name in ("images", "masks", "test"):
+        (root / "data" / name).mkdir(parents=True)
+    for i in range(12):
+        sample(root / "data", f"s{i:02d}", i)
+    sample(root / "data", EVIL, 50)
+    Image.new("RGB", (40, 24)).save(root / "data" / "test" / "t0.png")
+    (root / "competition.toml").write_text(
+        'name = "tiny <b>"\n[data]\ntrain_images = "images/*"\ntrain_masks = "masks/{id}.png"\ntest_images = "test/*"\n'
+    )
+    (root / "recipes").mkdir()
+    (root / "recipes" / "baseline.toml").write_text("[input]\nsize = [16, 32]\n")
+    return Workspace(root)
+
+
+def damage(space):
+    """A cut-off image, an empty file, a mask of another size, a missing mask, a twin with another mask, one in test."""
+    images, masks = space.root / "data" / "images", space.root / "data" / "masks"
+    (images / "s00.png").write_bytes((images / "s00.png").read_bytes()[:200])
+    (images / "s01.png").write_bytes(b"")
+    Image.new("L", (8, 8), 255).save(masks / "s02.png")
+    (masks / "s03.png").unlink()
+    (images / "s04.png").write_bytes((images / "s05.png").read_bytes())
+    (space.root / "data" / "test" / "t1.png").write_bytes((images / "s06.png").read_bytes())
+    Image.new("RGB", (40, 24)).save(images / "s07.png")
+
+
+PLANTED = {
+    "unreadable images": ("s00", "s01"),
+    "mask of another size": ("s02",),
+    "images without a mask": ("s03",),
+    "identical images": ("s04", "s05"),
+    "same image, different masks": ("s04", "s05"),
+    "train images in test": ("s06", "s07"),
+    "blank images": ("s07",),
+}
+
+
+def test_clean_data_has_no_errors_and_no_warnings(space):
+    assert {f.severity for f in space.look().findings} == {"note"}
+
+
+def test_what_is_planted_is_found_and_bad_samples_do_not_stop_it(space):
+    damage(space)
+    found = {f.name: tuple(f.ids) for f in space.look().findings}
+    assert {name: found[name] for name in PLANTED} == PLANTED
+
+
+def test_text_json_and_page_have_the_same_findings(space):
+    damage(space)
+    report = space.look()
+    page = report.path.read_text()
+    names = [f.name for f in report.findings]
+    assert re.findall(r"<h3>([^<]+)</h3>\n<span", page) == names
+    assert [f["name"] for f in json.loads(json.dumps(report.tree()))["findings"]] == names
+    assert re.findall(r"^(?:ERROR|WARNING|NOTE)  (.+): \d+$", report.text(), re.M) == names
+    for finding in report.findings:
+        assert finding.remedy in report.text()
+
+
+def test_file_names_are_escaped(space):
+    page = space.look().path.read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<h1>tiny &lt;b&gt;</h1>" in page
+
+
+def test_a_file_name_cannot_steer_the_terminal(space):
+    sample(space.root / "data", "\x1b[31mred", 70, mask=False)
+    assert "\x1b" not in space.look().text()
+
+
+def test_the_page_needs_nothing_from_elsewhere(space):
+    report = space.look()
+    page = report.path.read_text()
+    assert not re.search(r"(src|href)=\"(?!data:image/jpeg;base64,)", page)
+    assert "url(" not in page
+    assert page.count("<img ") > 13
+    assert "prefers-color-scheme: dark" in page
+    assert "<svg" in page
+    assert [p.name for p in report.path.parent.iterdir()] == ["data.html"]
+    assert report._repr_html_().startswith("<iframe")
+
+
+def test_nothing_is_decoded_a_second_time(space, monkeypatch):
+    first = space.look()
+
+    def refuse(*args):
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(prepare, "decode_sample", refuse)
+    monkeypatch.setattr(prepare.masks, "read_mask", refuse)
+    assert space.look() == first
+    stages = {s.name: s.reused for s in space.prepare().stages}
+    assert stages == {
+        "train images": True,
+        "train targets": True,
+        "train masks": True,
+        "test images": True,
+        "folds": False,
+    }
+
+
+def test_what_prepare_excludes_is_a_note_afterwards(space):
+    damage(space)
+    space.prepare(exclude_bad=True)
+    found = {f.name: f for f in space.look().findings}
+    assert "error" not in {f.severity for f in found.values()}
+    assert found["excluded"].ids == ("s00", "s01", "s02", "s03")
+
+
+def test_too_few_groups_for_the_folds_is_a_finding(space):
+    space.competition = space.competition.with_overrides(["folds.k=50"])
+    found = {f.name: f for f in space.look().findings}
+    assert found["no folds"].remedy.startswith("set folds.k = 13")
+
+
+def test_every_image_unreadable_is_still_a_report(space):
+    for image in (space.root / "data" / "images").iterdir():
+        image.write_bytes(b"nothing")
+    assert next(f.count for f in space.look().findings if f.name == "unreadable images") == 13
+
+
+def test_no_mask_at_all_says_what_to_do(space):
+    for mask in (space.root / "data" / "masks").iterdir():
+        mask.unlink()
+    with pytest.raises(PodiumError, match="train_masks"):
+        space.look()
+
+
+def test_the_outline_is_the_edge_of_the_mask():
+    image, mask = np.full((60, 60, 3), 128, np.uint8), np.zeros((30, 30), np.uint8)
+    mask[5:25, 5:25] = 1
+    drawn = (outlined(image, mask) != image).any(axis=2)
+    assert drawn[30, 8:13].any()
+    assert not drawn[20:40, 20:40].any()
+    assert not drawn[:4].any()
+    assert (outlined(image, np.zeros((30, 30), np.uint8)) == image).all()
+
+
+def test_a_mask_of_one_pixel_is_seen():
+    image, mask = np.full((60, 60, 3), 128, np.uint8), np.zeros((600, 600), np.uint8)
+    mask[300, 300] = 1
+    assert (outlined(image, mask) != image).any()

@@ -1,0 +1,46 @@
+"""A recipe that cannot be trained is refused before anything is written, naming the nearest right name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from podium.errors import ConfigError, PodiumError
+from podium.recipe import Recipe
+from podium.training.check import check_recipe
+from podium.training.device import auto_precision, create_fabric
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("model.arch=unett", "unet"),
+        ("model.arch=transformer9000", "ternausnet11"),
+        ("loss.terms={bcee=1}", "bce"),
+        ("optim.name=adamm", "adam"),
+        ("schedule.name=onecycle", "one_cycle"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_nearest(change: str, told: str) -> None:
+    with pytest.raises(PodiumError, match=told):
+        check_recipe(Recipe().with_overrides([change]))
+
+
+def test_a_change_that_the_architecture_does_not_read_is_refused() -> None:
+    with pytest.raises(PodiumError, match="depth"):
+        check_recipe(Recipe().with_overrides(["model.arch=ternausnet11", "model.depth=3"]))
+
+
+def test_the_default_recipe_passes() -> None:
+    check_recipe(Recipe())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
+def test_fp16_needs_a_gpu() -> None:
+    with pytest.raises(ConfigError, match="a GPU"):
+        create_fabric("fp16")
+
+
+def test_auto_precision_is_one_the_fabric_takes() -> None:
+    assert auto_precision() in ("bf16-mixed", "16-mixed", "32-true")
+    create_fabric("auto")
