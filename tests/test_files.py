@@ -74,6 +74,15 @@ def test_a_reader_never_sees_a_half(tmp_path):
     assert seen <= contents
 
 
+def test_who_has_the_old_file_open_reads_the_old_content_to_its_end(tmp_path):
+    path = tmp_path / "f"
+    write_atomic(path, "old and long")
+    with open(path) as f:
+        assert f.read(3) == "old"
+        write_atomic(path, "new")
+        assert f.read() == " and long"
+
+
 # ---------------------------------------------------------------------- folders
 
 

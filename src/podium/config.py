@@ -137,6 +137,10 @@ def _key(key: str) -> str:
     return tomli_w.dumps({key: 0}).strip().removesuffix(" = 0")
 
 
+class _Dotted(Tree):
+    """A dict that came of a dotted key: it is laid over a table (``loss.terms.dice=2``), never put in its place."""
+
+
 def parse_overrides(items: Sequence[str]) -> Tree:
     """``["optim.lr=3e-4", "model.arch=unet"]`` as a nested dict.
 
@@ -157,7 +161,7 @@ def parse_overrides(items: Sequence[str]) -> Tree:
             )
         node = tree
         for part in parts[:-1]:
-            node = node.setdefault(part, {})
+            node = node.setdefault(part, _Dotted())
             if not isinstance(node, dict):
                 raise ConfigError(f"'{key}' is set twice, once as a section and once as a value")
         if parts[-1] in node:
@@ -184,7 +188,7 @@ def merge(
     """``base`` with ``changes`` laid over it, dict by dict; "none" unsets an optional key.
 
     A dict is merged where the schema has a section, and replaced where the value itself is a table
-    (``loss.terms={bce=1}`` replaces the whole mixture).
+    (``loss.terms={bce=1}`` replaces the whole mixture, ``loss.terms.bce=1`` changes one part of it).
     """
     out = dict(base)
     root = root or schema
@@ -196,7 +200,8 @@ def merge(
         section = inner is not None
         if section and not isinstance(value, dict):
             raise ConfigError(f"'{path}{key}' is a section, not a value", expected=f"{path}{key}.<key>=value")
-        if isinstance(value, dict) and (section or (field is None and isinstance(out.get(key), dict))):
+        over_table = isinstance(out.get(key), dict) and (field is None or isinstance(value, _Dotted))
+        if isinstance(value, dict) and (section or over_table):
             out[key] = merge(out.get(key, {}), value, inner, f"{path}{key}.", root)
         elif value == "none" and field is not None and type(None) in get_args(field.annotation):
             out.pop(key, None)

@@ -61,6 +61,9 @@ def building(folder: Path, note: str = "") -> Iterator[Path]:
         if folder.exists():  # unfinished or outdated: its marker was looked for before building
             shutil.rmtree(folder)
         os.rename(temporary, folder)
+    except StorageError as error:  # of a file inside: by the name it was to get
+        where = error.where.replace(str(temporary), str(folder))
+        raise StorageError(error.found, where=where, expected=error.expected, remedy=error.remedy) from None
     except OSError as error:
         raise storage_error(error, folder) or error from error
     finally:

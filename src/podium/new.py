@@ -11,7 +11,7 @@ from podium.data.competition import Competition
 from podium.data.infer import Inference, infer
 from podium.data.plan import has_gpu, plan
 from podium.data.samples import list_samples
-from podium.errors import ConfigError, DataError, PodiumError
+from podium.errors import ConfigError, DataError, PodiumError, storage_error
 from podium.files import building, write_atomic
 from podium.formats import images
 from podium.metrics import get_metric
@@ -67,7 +67,7 @@ def _lay_out(
         )
         return inference.with_competition(held.competition)
     if copy:
-        shutil.copytree(source, draft / "data")
+        shutil.copytree(source, draft / "data", copy_function=_copy_file)
     else:
         (draft / "data").symlink_to(source, target_is_directory=True)
     if solution is not None:
@@ -78,6 +78,17 @@ def _lay_out(
             raise DataError("no such file", where=solution) from None
         return inference.with_value("board.kind", "local", f"hidden labels in {Path(solution).name}")
     return inference
+
+
+def _copy_file(source: str, target: str) -> str:
+    try:
+        return shutil.copy2(source, target)
+    except OSError as error:  # copytree would go on and collect one error a file
+        raise storage_error(error, target) or DataError(
+            f"cannot be copied ({error.strerror})",
+            where=source,
+            remedy="put the file back, or remove what is left of it",
+        ) from None
 
 
 def _write_recipes(competition: Competition, root: Path) -> None:

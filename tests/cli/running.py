@@ -89,8 +89,9 @@ class Running:
         """Start it.
 
         Args:
-            slow: ``module:function`` that is to take long, so that there is time to interrupt the command: when it is
-                called, the file `in-<function>` appears in ``folder`` and nothing more happens.
+            slow: ``module:function`` (or ``module/Class:method``) that is to take long, so that there is time to
+                interrupt the command: when it is called, the file `in-<function>` appears in ``folder``, and nothing
+                more happens (in a thread: not for a while).
         """
         self.folder, self.args = folder, args
         command = [str(PODIUM), *map(str, args)]
@@ -141,15 +142,18 @@ class Running:
 
 
 _SLOW = """
-import importlib, pathlib, sys, time
+import importlib, pathlib, sys, threading, time
 module, name, flag, *args = sys.argv[1:]
 holder = importlib.import_module(module.partition("/")[0])
 for part in module.split("/")[1:]:
     holder = getattr(holder, part)
+quick = getattr(holder, name)
 def slow(*args, **kwargs):
     pathlib.Path(flag).touch()
-    while True:
+    while threading.current_thread() is threading.main_thread():
         time.sleep(0.01)
+    time.sleep(1)  # a thread cannot be interrupted: Ctrl-C waits for what it is at
+    return quick(*args, **kwargs)
 setattr(holder, name, slow)
 sys.argv = ["podium", *args]
 from podium.cli import main

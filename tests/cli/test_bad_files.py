@@ -63,6 +63,7 @@ def test_bad_training_images_are_named_left_out_on_demand_and_taken_back(tmp_pat
     fails(space, "prepare", says=["car1_0", "folds.csv", "split anew"])
 
 
+@pytest.mark.slow
 def test_a_bad_test_image_is_predicted_empty_when_left_out(tmp_path: Path, data: Path) -> None:
     space = new_workspace(tmp_path, data)
     cut(data / "test" / "new1_0.jpg")
@@ -121,6 +122,7 @@ def test_a_bad_image_stops_a_hold_out_and_leaves_nothing(tmp_path: Path, data: P
     assert not (tmp_path / "ws").exists()
 
 
+@pytest.mark.slow
 def test_latin_1_is_refused_with_the_line_and_the_remedy_works(tmp_path: Path, data: Path) -> None:
     table = data / "sample_submission.csv"
     good = table.read_bytes()
@@ -138,6 +140,7 @@ def test_latin_1_is_refused_with_the_line_and_the_remedy_works(tmp_path: Path, d
     assert ok(space, "predict", "--json").json["rows"] == 4
 
 
+@pytest.mark.slow
 def test_a_byte_order_mark_is_harmless_to_the_end(tmp_path: Path) -> None:
     data = make_rle_data(tmp_path / "data")
     table = data / "train.csv"

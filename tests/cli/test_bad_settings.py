@@ -29,6 +29,7 @@ def test_a_wrong_setting_is_named_with_the_nearest_right_one(made: Path, setting
     fails(made, "prepare", *settings, says=says, remedy=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
@@ -152,6 +153,7 @@ def test_wrong_usage_is_2(tmp_path: Path, words: list[str], says: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_unknown_attempts_and_bad_names(trained: Path) -> None:
     fails(trained, "show", "baselin", says=["'baselin'", "did you mean '0000-baseline'?"])
     fails(trained, "predict", "12", says=["no attempt '12'", "0000-baseline"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def test_a_truncated_checkpoint_is_trained_again(trained_workspace: Path, size: 
     assert ok(space, "predict", "--json").json["rows"] == 4
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_model(trained_workspace: Path) -> None:
     recipe = baseline(trained_workspace, "recipe.toml")
     assert "width = 0.125" in recipe.read_text()
@@ -66,7 +68,7 @@ def test_a_damaged_attempt_is_never_written_over(trained_workspace: Path) -> Non
     change = baseline(space, "change.toml")
     text = change.read_text()
     change.write_text("created = \n")
-    names, damaged = listed(space)
+    names, damaged = listed(space, "--rebuild")
     assert names == []
     assert "change.toml" in damaged[0]
     before = times_below(baseline(space))
@@ -95,6 +97,7 @@ def test_the_index_is_made_anew_from_the_folders(trained_workspace: Path, conten
     assert ok(trained_workspace, "attempts", "--json").json == before
 
 
+@pytest.mark.slow
 def test_folds_csv_is_checked_against_the_samples(trained_workspace: Path) -> None:
     space = trained_workspace
     path = space / "folds.csv"
@@ -122,15 +125,18 @@ def test_folds_csv_is_checked_against_the_samples(trained_workspace: Path) -> No
     fails(space, "try", "x", "optim.lr=0.5", "--why", "y", says=["other folds", path])
     fails(space, "baseline", *SMALL, says=["other folds", path])
     path.write_text(text)
-    ok(space, "baseline", *SMALL)
+    ok(space, "prepare", "recipe=smoke")
 
 
 def test_a_damaged_cache_is_told_with_the_remedy(trained_workspace: Path) -> None:
     space = trained_workspace
     (pixels,) = (space / ".podium" / "cache").glob("train_images-*/pixels.bin")
-    index = pixels.with_name("index.parquet")
-    cut(index)
-    fails(space, "prepare", "recipe=smoke", says=[index.parent])
+    cut(pixels)
+    fails(space, "prepare", "recipe=smoke", says=[pixels.parent, "pixels.bin", "delete it", "podium prepare"])
+    cut(pixels.with_name("index.parquet"))
+    fails(space, "prepare", "recipe=smoke", says=[pixels.parent, "index.parquet", "delete it", "podium prepare"])
+    shutil.rmtree(pixels.parent)
+    assert "train images: built, its result was not in the cache" in ok(space, "prepare", "recipe=smoke").out
 
 
 def test_exclude_csv_is_checked(workspace: Path) -> None:

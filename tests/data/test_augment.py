@@ -97,6 +97,22 @@ def test_crops_reach_every_corner():
     assert _geometry(config(), Canvas(32, 32, crop=True), np.zeros(13), (40, 50))[1][:2] == (0, 0)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_warp_turns_zooms_and_flips_without_shear_and_within_its_bounds(seed):
+    wild = config(hflip=0.5, vflip=0.5, shift=0.2, scale=0.4, rotate=30, warp=1)
+    draws = np.random.default_rng(seed).random(13)
+    matrix, _ = _geometry(wild, Canvas(64, 96), draws, (60, 90))
+    linear = matrix[:, :2]
+    gram = linear.T @ linear
+    assert np.allclose(gram, gram[0, 0] * np.eye(2))
+    assert 1 / 1.4 <= gram[0, 0] ** 0.5 <= 1 / 0.6
+    flips = np.diag([-1 if draws[0] < 0.5 else 1, -1 if draws[1] < 0.5 else 1])
+    turn = (linear @ flips) / gram[0, 0] ** 0.5
+    assert abs(np.degrees(np.arctan2(turn[1, 0], turn[0, 0]))) <= 30
+    off = matrix @ [47.5, 31.5, 1] - [44.5, 29.5]
+    assert (np.abs(off) <= [0.2 * 96, 0.2 * 64]).all()
+
+
 def test_one_setting_does_not_reshuffle_the_others():
     image, mask = sample(64, 64)
     for seed in range(10):

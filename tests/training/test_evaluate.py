@@ -10,7 +10,7 @@ from torch import nn
 from podium.data.geometry import mask_at
 from podium.models import create_model
 from podium.recipe import ModelConfig, Recipe
-from podium.training.device import create_fabric
+from podium.training.device import create_fabric, to_device
 from podium.training.evaluate import Predictor, evaluate, evaluating
 from podium.training.fold_run import FoldData
 
@@ -48,9 +48,10 @@ def test_the_identity_model_gives_the_masks_back_whatever_the_padding_and_flips(
 
 def test_predicts_in_evaluation_mode_and_gives_each_model_its_mode_back() -> None:
     torch.manual_seed(0)
-    model = create_model(ModelConfig(width=0.125, depth=2))
+    fabric = create_fabric("fp32")
+    model = to_device(create_model(ModelConfig(width=0.125, depth=2)), fabric)
     images = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
-    predictor = Predictor(create_fabric("fp32"), [model], Recipe())
+    predictor = Predictor(fabric, [model], Recipe())
     model.train()
     before = [b.clone() for b in model.buffers()]
     a, b = predictor(images), predictor(images[:1])

@@ -52,8 +52,11 @@ def podium(
 
 from podium.cli import attempts, data, submit  # noqa: E402, F401 - importing them registers their commands
 
+_ClickError: Any = typer.BadParameter.__mro__[2]  # typer brings a click of its own, or uses the public one
 
-_ClickError = typer.BadParameter.__mro__[2]  # typer brings a click of its own, or uses the public one
+
+INTERRUPTED = 130
+"""The exit code of Ctrl-C: 128 + SIGINT."""
 
 
 def main() -> NoReturn:
@@ -65,14 +68,10 @@ def main() -> NoReturn:
     except PodiumError as error:
         code = _fail(str(error))
     except _ClickError as error:
-        error.show()  # type: ignore[attr-defined]
+        error.show()
         code = int(getattr(error, "exit_code", 2))
-    except (KeyboardInterrupt, typer.Abort):
-        print(
-            "\ninterrupted: what was finished is kept; the same command (or podium resume) goes on from there",
-            file=sys.stderr,
-        )
-        code = 130
+    except (KeyboardInterrupt, typer.Abort):  # some versions of typer hand it on, some return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
@@ -83,6 +82,9 @@ def main() -> NoReturn:
         code = _fail(str(known))
     except MemoryError:
         code = _fail(str(StorageError("out of memory", remedy="use a smaller input.size or train.batch_size")))
+    if code == INTERRUPTED:
+        said = "\ninterrupted: what was finished is kept; the same command (or podium resume) goes on from there"
+        print(said, file=sys.stderr)
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
     sys.exit(code)

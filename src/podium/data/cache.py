@@ -18,7 +18,6 @@ from typing import Any
 import orjson
 from blake3 import blake3
 
-from podium.errors import DataError
 from podium.files import write_atomic
 
 WORKERS = min(16, os.cpu_count() or 1)
@@ -40,13 +39,13 @@ class Stage:
 def content_hashes(files: Sequence[Path], memo: Path) -> dict[Path, str]:
     """blake3 of each file's bytes; files whose size and time are as in ``memo`` are not read again.
 
-    Raises:
-        DataError: if a file is gone or cannot be read.
+    A file that cannot be read has the reason as its hash: that it is so is for the stage that decodes it to report.
     """
     known: dict[str, list[Any]] = {}
     with contextlib.suppress(FileNotFoundError, orjson.JSONDecodeError):  # a memo only saves time
-        known = orjson.loads(memo.read_bytes())
+        known = _lists(orjson.loads(memo.read_bytes()))
     stats = {path: _stat(path) for path in files}
+    known |= {str(path): [*s, s[1]] for path, s in stats.items() if s[0] < 0}
     fresh = [p for p in files if known.get(str(p), [None])[:2] != stats[p]]
     with ThreadPoolExecutor(WORKERS) as pool:
         for path, digest in zip(fresh, pool.map(_digest, fresh), strict=True):
@@ -56,13 +55,17 @@ def content_hashes(files: Sequence[Path], memo: Path) -> dict[Path, str]:
     return {path: str(known[str(path)][2]) for path in files}
 
 
-def _stat(path: Path) -> list[int]:
+def _lists(memo: Any) -> dict[str, list[Any]]:
+    """What of a memo is as it should be."""
+    rows = memo.items() if isinstance(memo, dict) else ()
+    return {k: v for k, v in rows if isinstance(v, list) and len(v) == 3}
+
+
+def _stat(path: Path) -> list[Any]:
     try:
         s = path.stat()
     except OSError as error:
-        raise DataError(
-            f"cannot be read ({error.strerror})", where=path, remedy="put the file back, or remove what is left of it"
-        ) from None
+        return [-1, f"cannot be read ({error.strerror})"]
     return [s.st_size, s.st_mtime_ns]
 
 
@@ -70,9 +73,7 @@ def _digest(path: Path) -> str:
     try:
         return str(blake3(path.read_bytes()).hexdigest(length=16))
     except OSError as error:
-        raise DataError(
-            f"cannot be read ({error.strerror})", where=path, remedy="put the file back, or remove what is left of it"
-        ) from None
+        return f"cannot be read ({error.strerror})"
 
 
 def stage_key(name: str, content: Iterable[tuple[str, str]], settings: Mapping[str, object]) -> str:

@@ -78,7 +78,7 @@ def scan(root: Path) -> Layout:
         raise DataError(
             f"the data folder is {kind}", where=root, remedy="give the folder that the data was unpacked into"
         )
-    found: dict[str, dict[str, Path]] = defaultdict(dict)
+    found: dict[str, list[Path]] = defaultdict(list)
     layout = Layout(root)
     for folder, subfolders, names in os.walk(root, followlinks=True):
         subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
@@ -86,7 +86,7 @@ def scan(root: Path) -> Layout:
         for name in sorted(n for n in names if not n.startswith(".")):
             path = Path(folder) / name
             if path.suffix.lower() in IMAGE_SUFFIXES:
-                found[relative][path.stem] = path
+                found[relative].append(path)
             elif path.suffix.lower() in _TABLES:
                 layout.tables[path.relative_to(root).as_posix()] = tables.read_csv(path)
     if not found:
@@ -96,8 +96,17 @@ def scan(root: Path) -> Layout:
             expected="images (" + ", ".join(sorted(IMAGE_SUFFIXES)) + ") in the folder or below it",
             remedy="give the folder that the data was unpacked into",
         )
-    layout.folders = [ImageFolder(path, files) for path, files in found.items()]
+    layout.folders = [ImageFolder(path, files) for path, paths in found.items() for files in _by_stem(paths)]
     return layout
+
+
+def _by_stem(paths: Sequence[Path]) -> list[dict[str, Path]]:
+    """{stem: file} of a folder's images; one for each ending where most are there twice, a.jpg beside a.png."""
+    together = {p.stem: p for p in paths}
+    if (len(paths) - len(together)) * 2 < len(together):
+        return [together]
+    endings = sorted({p.suffix.lower() for p in paths})
+    return [{p.stem: p for p in paths if p.suffix.lower() == ending} for ending in endings]
 
 
 def pair_masks(layout: Layout) -> list[Pairing]:

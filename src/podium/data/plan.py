@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -47,7 +48,17 @@ def fitted_size(shapes: Sequence[Shape], pixels: int, multiple: int = 32) -> lis
     if len(set(shapes)) == 1 and height * width <= pixels * 1.1:
         return None
     scale = min(1.0, (pixels / (height * width)) ** 0.5)
-    return [max(multiple, round(side * scale / multiple) * multiple) for side in (height, width)]
+
+    def around(side: int) -> list[int]:
+        steps = side * scale / multiple
+        return [max(1, int(steps)) * multiple, max(1, math.ceil(steps)) * multiple]
+
+    def distortion(size: tuple[int, int]) -> float:  # of the aspect, and, less important, of the area
+        aspect = abs(math.log(size[0] / size[1] * width / height))
+        return aspect + 0.25 * abs(math.log(size[0] * size[1] / (height * width * scale**2)))
+
+    sizes = [(h, w) for h in around(height) for w in around(width)]
+    return [*min(sizes, key=distortion)]
 
 
 def _baseline(shapes: Sequence[Shape], n_train: int, gpu: bool, grey: bool) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -68,6 +69,8 @@ def list_samples(competition: Competition, data: Path) -> Samples:
             remedy="correct data.train_images in competition.toml",
         )
     targets = _rle_targets(competition, data) if spec.train_rle else _mask_targets(spec, data)
+    of_masks = {t for t in targets.values() if isinstance(t, Path)}
+    images = {id: p for id, p in images.items() if p not in of_masks}  # side by side the pattern matches masks too
     groups = group_of(spec, data, images)
     samples, problems = [], []
     for id, image in images.items():
@@ -93,6 +96,12 @@ def images_by_id(data: Path, pattern: str) -> dict[str, Path]:
     for path in sorted(data.glob(pattern)):
         if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith(".") or path.is_dir():
             continue
+        if not path.name.isprintable() and "\udc80" <= max(path.name) <= "\udcff":
+            raise DataError(
+                f"a file name is not UTF-8: {os.fsencode(path.name)!r}",
+                where=path.parent,
+                remedy="rename it, for instance: convmv -f latin1 -t utf8 --notest FOLDER",
+            )
         if path.stem in found:
             raise DataError(
                 f"two files have the id '{path.stem}'",

@@ -74,13 +74,18 @@ class Store:
         if not is_complete(folder):
             raise DataError("this cache folder is not finished", where=folder, remedy="run: podium prepare")
         self.folder = folder
-        self.index = pl.read_parquet(folder / "index.parquet")
+        try:
+            self.index = pl.read_parquet(folder / "index.parquet")
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise _damaged(folder, f"index.parquet cannot be read: {str(error).splitlines()[0][:200]}") from None
         self.ids: list[str] = self.index["id"].to_list()
         self.row = {id: i for i, id in enumerate(self.ids)}
         self.shapes = self.index.select("height", "width", "channels").to_numpy()
         self._offsets = self.index["offset"].to_numpy()
         self._bits = self.index["bits"].to_numpy()
-        size = (folder / "pixels.bin").stat().st_size
+        size = (folder / "pixels.bin").stat().st_size if (folder / "pixels.bin").exists() else 0
+        if len(self.index) and size < _end(self.index.row(-1, named=True)):
+            raise _damaged(folder, f"pixels.bin is cut off at {size} bytes")
         self._flat: Pixels = (
             np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r") if size else np.zeros(0, np.uint8)
         )
@@ -114,6 +119,10 @@ class Store:
         """{id: reason} of the items that could not be read."""
         bad = self.index.filter(pl.col("error").is_not_null())
         return dict(zip(bad["id"].to_list(), bad["error"].to_list(), strict=True))
+
+
+def _damaged(folder: Path, how: str) -> DataError:
+    return DataError(f"this cache folder is damaged ({how})", where=folder, remedy="delete it and run: podium prepare")
 
 
 def ordered_map(work: Callable[[A], B], items: Iterable[A], workers: int = WORKERS, ahead: int = 4) -> Iterator[B]:

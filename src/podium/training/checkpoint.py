@@ -34,7 +34,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         return dict(torch.load(path, map_location=device, weights_only=True))
     except FileNotFoundError:
         raise ModelError("no such checkpoint", where=path, remedy=REMEDY) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise ModelError(f"not a checkpoint podium can read ({reason})", where=path, remedy=REMEDY) from None
 

@@ -1,0 +1,97 @@
+"""The index says what the folders say, however it came to be."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from test_attempts import DAMAGE, grow
+from test_fold_runs import fold_run
+
+from podium.ledger.attempts import Attempt, Attempts
+from podium.ledger.index import Index
+from podium.ledger.verdict import Verdict
+
+
+@pytest.fixture
+def attempts(tmp_path):
+    return Attempts(tmp_path / "attempts")
+
+
+@pytest.fixture
+def index(tmp_path, attempts):
+    return Index(tmp_path / ".podium" / "podium.db", attempts)
+
+
+def train(attempt, folds):
+    for fold in range(folds):
+        fold_run(attempt.folder, fold, scores=(0.5, attempt.id / 4))
+    return Attempt.load(attempt.folder)
+
+
+def test_put_as_it_goes_and_rebuilt_are_the_same(tmp_path, attempts, index):
+    base, first, second = grow(attempts, "optim.lr=0.1", "loss.terms={bce=1}")
+    for attempt, folds in ((base, 3), (first, 3), (second, 1)):
+        index.put(attempt, 3)
+        attempt = train(attempt, folds)
+        index.put(attempt, 3)
+    index.put(first := Attempt.load(first.folder).decided(Verdict.undecided(0.125, 3)), 3)
+    raw = [sqlite3.connect(index.path).execute("select * from attempts order by id").fetchall()]
+    rows, damaged = index.rows(3)
+    other = Index(tmp_path / "other.db", attempts)
+    assert other.rebuild(3) == []
+    raw.append(sqlite3.connect(other.path).execute("select * from attempts order by id").fetchall())
+    assert raw[0] == raw[1]
+    assert (rows, damaged) == other.rows(3)
+    assert [r["state"] for r in rows] == ["done", "done", "unfinished"]
+    assert (rows[1]["verdict"], rows[1]["gain"], rows[1]["cv"], rows[1]["folds"]) == ("UNSURE", 0.125, 0.375, 3)
+    assert rows[1]["change"] == "optim.lr 0.001 -> 0.1"
+    assert rows[2]["why"] == "because 1"
+
+
+def test_it_follows_folders_that_come_and_go(attempts, index):
+    assert index.rows(1) == ([], [])
+    _, first, _ = grow(attempts, "optim.lr=0.1", "optim.lr=0.2")
+    assert [r["id"] for r in index.rows(1)[0]] == [0, 1, 2]
+    first.folder.rename(attempts.folder.parent / "away")
+    assert [r["id"] for r in index.rows(1)[0]] == [0, 2]
+
+
+def test_a_fold_finished_elsewhere_is_seen(attempts, index):
+    base, *_ = grow(attempts)
+    assert index.rows(1)[0][0]["state"] == "unfinished"
+    train(base, 1)
+    assert index.rows(1)[0][0]["state"] == "done"
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_folders_are_reported_and_left_out(attempts, index, damage):
+    _, bad, _ = grow(attempts, "optim.lr=0.1", "optim.lr=0.2")
+    damage(bad.folder)
+    rows, damaged = index.rows(1)
+    assert [r["id"] for r in rows] == [0, 2]
+    assert [bad.folder.name in line for line in damaged] == [True]
+    assert index.rebuild(1) == damaged
+
+
+def test_a_damaged_fold_run_is_reported(attempts, index):
+    base, other = grow(attempts, "optim.lr=0.1")
+    train(base, 2)
+    (base.folder / "fold1-seed0" / "scores.parquet").write_bytes(b"")
+    assert "fold1-seed0" in index.rebuild(2)[0]
+    assert [r["id"] for r in index.rows(2)[0]] == [other.id]
+
+
+def test_two_folders_of_one_number_are_reported(attempts, index):
+    _, _, other = grow(attempts, "optim.lr=0.1", "optim.lr=0.2")
+    other.folder.rename(attempts.folder / "0001-z")
+    rows, damaged = index.rows(1)
+    assert [r["folder"] for r in rows] == ["0000-baseline", "0001-try0"]
+    assert len(damaged) == 1
+
+
+def test_an_index_that_is_no_database_is_made_anew(attempts, index):
+    grow(attempts)
+    index.path.parent.mkdir()
+    index.path.write_bytes(b"no database at all" * 99)
+    assert [r["id"] for r in index.rows(1)[0]] == [0]
