@@ -28,8 +28,11 @@ check: $(INSTALLED)  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+docs: $(INSTALLED)  ## regenerate docs/reference from commands, fields and registries
+	$(BIN)/python -m podium.cli.reference docs/reference
+
 clean:  ## remove .venv and caches
 	rm -rf .venv build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help install demo test check clean
+.PHONY: help install demo test check docs clean
 .DEFAULT_GOAL := help

@@ -88,7 +88,9 @@ def test_an_image_that_leads_nowhere(tmp_path: Path, data: Path) -> None:
     image = data / "train" / "car1_1.jpg"
     image.unlink()
     image.symlink_to(tmp_path / "gone.jpg")
-    fails(space, "prepare", says=["train/car1_1.jpg", "No such file"])
+    fails(space, "prepare", says=["car1_1: no such file", "train/car1_1.jpg", "--exclude-bad"])
+    ok(space, "prepare", "--exclude-bad")
+    assert excluded(space).keys() == {"car1_1"}
 
 
 def test_bad_masks_are_named_and_left_out_on_demand(tmp_path: Path, data: Path) -> None:

@@ -38,6 +38,10 @@ class Disk:
         """Give it more space, as a user does who moves other things away."""
         assert self._mount("mount", "-o", f"remount,size={size}", str(self.root)).returncode == 0
 
+    def read_only(self) -> None:
+        """Let nothing be written any more."""
+        assert self._mount("mount", "-o", "remount,ro", str(self.root)).returncode == 0
+
     def unmount(self) -> None:
         self._mount("umount", "-l", str(self.root))
 
@@ -138,3 +142,13 @@ def test_try_predict_and_submit(disk: Disk, trained: Path) -> None:
     assert ok(space, "submit", "--json").json["used_today"] == 1
     assert ok(space, "predict", "--json").json["rows"] == 4
     assert not temporaries(space)
+
+
+def test_a_disk_that_cannot_be_written_to(disk: Disk, trained: Path, pristine_data: Path) -> None:
+    space = copied(trained, disk)
+    disk.read_only()
+    fails(space, "prepare", says=[space, "cannot write here (Read-only file system)"])
+    fails(disk.root, "new", "other", "--from", pristine_data, says=["other", "cannot write here"])
+    listed = ok(space, "attempts", "--json").json["attempts"]
+    assert [(a["name"], a["state"]) for a in listed] == [("baseline", "done")]
+    ok(space, "show", "0")

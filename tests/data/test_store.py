@@ -243,7 +243,7 @@ def test_two_processes_that_build_one_store_do_the_work_once(tmp_path):
 
 def test_a_builder_that_is_killed_hands_over_to_the_one_that_waits(tmp_path):
     folder, log = tmp_path / "s", tmp_path / "log"
-    with child(folder, log, 0.02) as one:
+    with child(folder, log, 0.3) as one:
         one.stdout.readline()
         while journaled(folder) < 5:
             time.sleep(0.001)

@@ -15,16 +15,16 @@ from podium.formats.submission import SubmissionFormat
 class DataConfig(Config):
     """Where images and targets are; paths are relative to the workspace's `data/`."""
 
-    train_images: str = Field(description="glob of the training images; the id is the file's stem")
-    train_masks: str | None = Field(None, description="mask of an id, with {id}; or train_rle")
+    train_images: str = Field(description="glob of the training images; the file name without its ending is the id")
+    train_masks: str | None = Field(None, description="mask file of an id, with {id} in its name; or set train_rle")
     mask_values: Literal["0/1", "0/max"] = Field("0/max", description="0/1: any non-zero value; 0/max: above half")
     train_rle: str | None = Field(None, description="CSV with run-length masks, read as [submission] says")
     test_images: str | None = Field(None, description="glob of the test images")
-    sample_submission: str | None = Field(None, description="the rows wanted, in their order")
+    sample_submission: str | None = Field(None, description="CSV whose ids a submission must have, in this order")
     group: str | None = Field(None, description="regular expression over the id with a group called 'group'")
     group_csv: str | None = Field(None, description="or a CSV file that gives each id its group")
-    group_id_column: str | None = Field(None, description="its id column")
-    group_column: str | None = Field(None, description="its group column")
+    group_id_column: str | None = Field(None, description="the id column of group_csv")
+    group_column: str | None = Field(None, description="the group column of group_csv")
 
     @field_validator("train_images", "train_masks", "train_rle", "test_images", "sample_submission", "group_csv")
     @classmethod
@@ -67,7 +67,7 @@ class FoldsConfig(Config):
     """How samples are split for validation."""
 
     k: int = Field(5, ge=2, le=100, description="number of folds")
-    seed: int = Field(0, ge=0, description="another seed, another split")
+    seed: int = Field(0, ge=0, description="another seed makes another split, where there is no folds.csv yet")
 
 
 class BoardConfig(Config):
@@ -83,9 +83,9 @@ class Competition(Config):
 
     name: str = Field(min_length=1, description="the competition's name")
     task: Literal["segmentation"] = Field("segmentation", description="what is predicted")
-    metric: str = Field("dice", description="what the board scores")
+    metric: str = Field("dice", description="what validation and the board score; the registries page lists them")
     data: DataConfig
-    classes: dict[str, int] = Field({"foreground": 1}, description="class = value", min_length=1, max_length=1)
+    classes: dict[str, int] = Field({"foreground": 1}, description="the one class = 1", min_length=1, max_length=1)
     submission: SubmissionFormat = SubmissionFormat()
     folds: FoldsConfig = FoldsConfig()
     board: BoardConfig = BoardConfig()

@@ -32,7 +32,7 @@ STAGES: tuple[Stage, ...] = (
         "-C {space} baseline train.epochs={epochs}",
     ),
     (
-        "An attempt is parent + change + why. Most ideas do not work, some work really well; this one was the first big "
+        "An attempt is parent + change + why. Most ideas do not work, some work really well; this was the first big "
         "YES on Carvana: a VGG encoder (TernausNet).",
         "-C {space} try ternausnet model.arch=ternausnet11 model.width=0.25 optim.lr=0.001 "
         "--why 'a VGG encoder was the first big YES on Carvana'",
