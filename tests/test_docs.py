@@ -36,7 +36,7 @@ def salt(folder):
     rows, depths = ["id,rle_mask"], ["id,z"]
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
-    for n in range(60):
+    for n in range(40):
         image, mask = draw(rng, (101, 101))
         mask = (mask & (n % 3 > 0)) | (n % 7 == 1)
         cv2.imwrite(str(folder / f"images/{n:010x}.png"), image)
@@ -60,7 +60,7 @@ def damaged(folder):
 
 
 def few_cars(folder):
-    make_competition(folder / "data", folder / "solution.csv", train_cars=6, test_cars=3)
+    make_competition(folder / "data", folder / "solution.csv", train_cars=3, test_cars=2)
 
 
 NEEDS = {
@@ -90,7 +90,7 @@ class Shell:
     def __init__(self, folder):
         self.folder, self.state = folder, folder.parent / "where"
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, "PATH": path, "COLUMNS": "120"}
+        self.environment = {**os.environ, "PATH": path, "COLUMNS": "120", "OMP_NUM_THREADS": "1"}
 
     def run(self, command, code):
         script = f'{command}\ncode=$?; pwd > "{self.state}"; exit $code'

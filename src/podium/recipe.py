@@ -55,9 +55,7 @@ class AugmentConfig(Config):
 class LossConfig(Config):
     """A weighted sum of losses."""
 
-    terms: dict[str, float] = Field(
-        {"bce": 1.0, "dice": 1.0}, min_length=1, description="loss = weight"
-    )
+    terms: dict[str, float] = Field({"bce": 1.0, "dice": 1.0}, min_length=1, description="loss = weight")
 
 
 class OptimConfig(Config):

@@ -87,7 +87,6 @@ def test_rows_in_any_order_and_of_excluded_samples_are_fine(tmp_path):
         ("a,g,0\nb,h,-1", ["fold '-1'"]),
         ("a,g,0\nb,h,", ["fold ''"]),
         ("a,g,0\nb,h,1.0", ["fold '1.0'"]),
-        ("a,g,0", ["no fold for 'b'"]),
         ("a,g,0\nb,h,1\na,g,1", ["'a' is there twice", "2 and 4"]),
     ],
 )
@@ -96,6 +95,18 @@ def test_a_wrong_folds_csv_is_refused_by_line(tmp_path, rows, words):
     with pytest.raises(DataError) as caught:
         read_folds(tmp_path / "folds.csv", {"a": "g", "b": "h"}, 2)
     assert all(w in str(caught.value) for w in [*words, "folds.csv"]), str(caught.value)
+
+
+def test_new_samples_go_to_the_fold_of_their_group_or_the_smallest(tmp_path):
+    path = tmp_path / "folds.csv"
+    path.write_text("id,group,fold\na,g,1\nb,h,0\nc,h,0\ngone,x,1\n")
+    groups = {"a": "g", "b": "h", "c": "h", "d": "g", "e": "new", "f": "new"}
+    folds = read_folds(path, groups, 2)
+    assert folds.fold == {"a": 1, "b": 0, "c": 0, "d": 1, "e": 0, "f": 0}
+    rows = path.read_text().splitlines()
+    assert rows == ["id,group,fold", "a,g,1", "b,h,0", "c,h,0", "d,g,1", "e,new,0", "f,new,0", "gone,x,1"]
+    assert read_folds(path, groups, 2) == folds
+    assert path.read_text().splitlines() == rows
 
 
 def test_a_torn_group_is_refused_naming_two_samples(tmp_path):

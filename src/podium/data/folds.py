@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,11 @@ class Folds:
         """Number of samples in each fold."""
         counts = Counter(self.fold.values())
         return [counts[f] for f in range(self.k)]
+
+    def only(self, ids: Iterable[str]) -> Folds:
+        """The folds of some of the samples."""
+        keep = sorted(ids)
+        return Folds({id: self.fold[id] for id in keep}, {id: self.group[id] for id in keep}, self.k)
 
     def digest(self) -> str:
         """Equal folds, equal digest, whatever the order of the rows."""
@@ -96,10 +101,11 @@ def write_folds(path: Path, folds: Folds) -> None:
 def read_folds(path: Path, groups: Mapping[str, str], k: int) -> Folds:
     """Read `folds.csv` and check it against the samples at hand.
 
-    Rows of samples that are not at hand (excluded since) are passed over.
+    A sample without a row goes to the fold of its group, or else to the smallest fold; `folds.csv` then holds it.
+    Rows of samples that are not at hand are kept, since they may come back.
 
     Raises:
-        DataError: if a sample has no fold, a fold is not a number of 0..k-1, or a group is torn between folds.
+        DataError: if a fold is not a number of 0..k-1, or a group is torn between folds.
     """
     table = tables.read_csv(path)
     ids = tables.unique_ids(table, "id", path)
@@ -113,16 +119,24 @@ def read_folds(path: Path, groups: Mapping[str, str], k: int) -> Folds:
                 remedy="set folds.k back, or delete folds.csv to split anew (no older attempt can be compared then)",
             )
         assigned[id] = int(text)
-    missing = sorted(groups.keys() - assigned.keys())
-    if missing:
-        raise DataError(
-            f"no fold for '{missing[0]}' ({len(missing)} of {len(groups)} samples have none)",
-            where=path,
-            remedy="add the rows, or delete folds.csv to split anew (no older attempt can be compared then)",
-        )
-    fold = {id: assigned[id] for id in sorted(groups)}
-    check_leaks(fold, groups, path)
-    return Folds(fold, {id: groups[id] for id in sorted(groups)}, k)
+    check_leaks({id: assigned[id] for id in groups if id in assigned}, groups, path)
+    named = table["group"].to_list() if "group" in table.columns else ids
+    everyone = dict(zip(ids, named, strict=True)) | dict(groups)
+    if groups.keys() - assigned.keys():
+        _extend(assigned, groups, k)
+        everyone = {id: everyone[id] for id in sorted(everyone)}
+        write_folds(path, Folds({id: assigned[id] for id in everyone}, everyone, k))
+    return Folds({id: assigned[id] for id in sorted(groups)}, {id: groups[id] for id in sorted(groups)}, k)
+
+
+def _extend(assigned: dict[str, int], groups: Mapping[str, str], k: int) -> None:
+    """Give samples without a fold that of their group, or else the smallest."""
+    home = {groups[id]: fold for id, fold in assigned.items() if id in groups}
+    sizes = Counter(assigned.values())
+    for id in sorted(groups.keys() - assigned.keys()):
+        fold = home.setdefault(groups[id], min(range(k), key=lambda f: (sizes[f], f)))
+        assigned[id] = fold
+        sizes[fold] += 1
 
 
 def check_leaks(fold: Mapping[str, int], groups: Mapping[str, str], path: Path) -> None:

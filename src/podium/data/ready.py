@@ -61,9 +61,9 @@ def make_ready(
         problems += store_problems(test)
     problems = _with_files(problems, found, str(competition.data.train_rle))
     excluded = exclude(root / "exclude.csv", problems, exclude_bad=exclude_bad)
-    usable = [s for s in found.train if s.id not in excluded]
-    folds, stage = _folds(competition, root / "folds.csv", usable, stores.images)
-    return Prepared(stores, folds, [*stages, stage], excluded)
+    folds, stage = _folds(competition, root / "folds.csv", found.train, stores.images)
+    usable = folds.only(s.id for s in found.train if s.id not in excluded)
+    return Prepared(stores, usable, [*stages, stage], excluded)
 
 
 def _with_files(problems: Sequence[Problem], found: Samples, table: str) -> list[Problem]:
@@ -101,14 +101,20 @@ def exclude(path: Path, problems: Sequence[Problem], *, exclude_bad: bool = Fals
     return sampling.read_exclusions(path)
 
 
-def _folds(competition: Competition, path: Path, usable: Sequence[Sample], store: Store) -> tuple[Folds, Stage]:
+def _folds(competition: Competition, path: Path, train: Sequence[Sample], store: Store) -> tuple[Folds, Stage]:
+    """The folds of all samples, the excluded ones too: an exclusion that is taken back moves nobody."""
     digests = dict(zip(store.ids, store.index["pixels"].to_list(), strict=True))
-    alike = [digests[s.id] or s.id for s in usable]
-    merged = sampling.merge_groups([s.group for s in usable], alike)
-    groups = dict(zip([s.id for s in usable], merged, strict=True))
+    alike = [digests[s.id] or s.id for s in train]
+    merged = sampling.merge_groups([s.group for s in train], alike)
+    groups = dict(zip([s.id for s in train], merged, strict=True))
     spec = competition.folds
     if path.exists():
+        before = path.read_bytes()
         folds = read_folds(path, groups, spec.k)
+        if path.read_bytes() != before:
+            return folds, Stage(
+                "folds", path, False, f"folds.csv has been given the new samples, sizes {folds.sizes()}"
+            )
         return folds, Stage("folds", path, True, f"folds.csv has every sample, sizes {folds.sizes()}")
     folds = make_folds(groups, spec.k, spec.seed)
     write_folds(path, folds)

@@ -176,7 +176,8 @@ def _text(raw: bytes, line: int, path: Path) -> str:
 
 
 def _iconv(path: Path, encoding: str) -> str:
-    return f"iconv -f {encoding} -t UTF-8 {path.name} > {path.stem}-utf8.csv"
+    new = f"{path.name}.utf8"
+    return f"iconv -f {encoding} -t UTF-8 {path.name} > {new} && mv {new} {path.name}"
 
 
 def _open(path: Path) -> IO[bytes]:
