@@ -145,20 +145,20 @@ def test_an_unknown_key_names_the_nearest(item, remedy):
 
 
 def test_an_unknown_key_in_a_file_names_file_and_nearest(tmp_path):
-    (tmp_path / "r.toml").write_text("[optim]\nlrate = 1\n")
+    (tmp_path / "r.toml").write_text("[optim]\nlrr = 1\n")
     with pytest.raises(ConfigError) as caught:
         Recipe.load(tmp_path / "r.toml")
     assert caught.value.where == str(tmp_path / "r.toml")
-    assert caught.value.found == "unknown key 'optim.lrate'"
+    assert caught.value.found == "unknown key 'optim.lrr'"
     assert "'optim.lr'" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
     ("item", "words"),
-    [("train.epochs=many", ["'train.epochs' is 'many'", "integer"]), ("train.epochs=0", ["'train.epochs' is 0", "1"]),
+    [("train.epochs=many", ["'train.epochs' is 'many'", "whole number"]), ("train.epochs=0", ["'train.epochs' is 0", "1"]),
      ("optim=3", ["'optim' is a section"]), ("optim.lr=nan", ["optim.lr", "finite"]),
      ("input.size=[64]", ["[input]", "[height, width]"]), ("model.norm=batsch", ["'batsch'", "'batch'"]),
-     ("model.arch.x=1", ["model.arch", "string"]), ("train.epochs=none", ["'train.epochs' is 'none'"])],
+     ("model.arch.x=1", ["model.arch", "text"]), ("train.epochs=none", ["'train.epochs' is 'none'"])],
 )  # fmt: skip
 def test_a_wrong_value_says_what_was_given_and_expected(item, words):
     with pytest.raises(ConfigError) as caught:

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from conftest import draw, tiny_competition
+from drawing import draw, tiny_competition
 from podium import errors
 from podium.cli import reference
 from podium.data.competition import Competition

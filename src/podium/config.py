@@ -243,12 +243,26 @@ def all_keys(schema: type[BaseModel], path: str = "") -> Iterator[str]:
 
 def _unknown(key: str, schema: type[BaseModel], where: str = "", root: type[BaseModel] | None = None) -> ConfigError:
     prefix, _, last = key.rpartition(".")
-    if root is not None:  # the right key in the wrong section is the likeliest slip
-        elsewhere = [k for k in all_keys(root) if k.rpartition(".")[2] == last]
-        if elsewhere:
-            return ConfigError(f"unknown key '{key}'", where=where, remedy=f"did you mean '{elsewhere[0]}'?")
-    options = [f"{prefix}.{k}" if prefix else k for k in schema.model_fields]
-    return ConfigError(f"unknown key '{key}'", where=where, remedy=nearest(key, options))
+    elsewhere = [k for k in all_keys(root) if k.rpartition(".")[2] == last] if root is not None else []
+    if elsewhere:  # the right key in the wrong section is the likeliest slip
+        return ConfigError(f"unknown key '{key}'", where=where, remedy=f"did you mean '{elsewhere[0]}'?")
+    section = f"{prefix}." if prefix else ""
+    remedy = nearest(last, list(schema.model_fields), prefix=section)
+    return ConfigError(f"unknown key '{key}'", where=where, remedy=remedy)
+
+
+_PLAIN = {
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list, in [ ]",
+    "dict_type": "a table, in { }",
+}
 
 
 def _explain(schema: type[BaseModel], error: ValidationError, where: str) -> ConfigError:
@@ -269,5 +283,5 @@ def _explain(schema: type[BaseModel], error: ValidationError, where: str) -> Con
         given = f"the settings of [{key}] do not fit together" if key else "the settings do not fit together"
     else:
         given = f"'{key}' is {first['input']!r}"
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = _PLAIN.get(first["type"], first["msg"].removeprefix("Value error, ").removeprefix("Input should be "))
     return ConfigError(given, where=where, expected=message)

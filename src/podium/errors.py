@@ -69,12 +69,12 @@ class StorageError(PodiumError):
     """The disk is full, read-only or not ours to write."""
 
 
-def nearest(name: str, options: list[str] | tuple[str, ...]) -> str:
+def nearest(name: str, options: list[str] | tuple[str, ...], *, prefix: str = "") -> str:
     """``did you mean 'x'?`` for the closest of ``options``, or the whole list when nothing is close."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, options, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else "one of: " + ", ".join(options)
+    return f"did you mean '{prefix}{close[0]}'?" if close else "one of: " + ", ".join(prefix + o for o in options)
 
 
 def storage_error(error: OSError, path: str | Path = "") -> StorageError | None:

@@ -45,8 +45,8 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def building(folder: Path, note: str = "") -> Iterator[Path]:
-    """A folder that gets its final name and its marker only when the block ends well.
+def building(folder: Path, note: str = "", *, marker: bool = True) -> Iterator[Path]:
+    """A folder that gets its final name only when the block ends well, with its marker unless ``marker`` is False.
 
     Yields a temporary sibling to fill. Leftovers of killed builds of the same folder are removed first; call it
     under a lock when two processes may build the same folder.
@@ -57,7 +57,8 @@ def building(folder: Path, note: str = "") -> Iterator[Path]:
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        write_atomic(temporary / MARKER, note)
+        if marker:
+            write_atomic(temporary / MARKER, note)
         if folder.exists():  # unfinished or outdated: its marker was looked for before building
             shutil.rmtree(folder)
         os.rename(temporary, folder)

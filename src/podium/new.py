@@ -38,7 +38,7 @@ def make_workspace(
     inference = infer(source, re.sub(r"[^a-z0-9_-]+", "-", root.name.lower()).strip("-") or "competition")
     inference = inference.with_settings(settings)
     get_metric(inference.competition.metric)
-    with building(root) as draft:
+    with building(root, marker=False) as draft:
         inference = _lay_out(inference, source, draft, share, public, solution, copy, seed)
         for line in inference.told():
             say(f"  {line}")

@@ -54,6 +54,11 @@ def track(items: Iterable[T], what: str, total: int, *, every: float = 10.0) -> 
         print("\r\x1b[K", file=sys.stderr, end="", flush=True)
 
 
+def counted(n: int, thing: str) -> str:
+    """2, 'sample' -> '2 samples'."""
+    return f"{n} {thing}{'s' * (n != 1)}"
+
+
 def duration(seconds: float) -> str:
     """65 -> '1m05s'."""
     s = round(seconds)

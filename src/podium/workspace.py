@@ -320,6 +320,8 @@ class Workspace:
         """
         if file is not None and Path(file).is_file():
             return self.board().submit(Path(file), message, again=again)
+        if file is not None and (Path(file).suffix or len(Path(file).parts) > 1):
+            raise BoardError("no such file", where=file, remedy="check the path; or submit a prediction: podium submit")
         folder = self.submissions.get(None if file is None else str(file))
         facts = read_toml(folder / "prediction.toml")
         attempt = f"{facts['attempt']:04d}-{facts['name']}"
@@ -346,12 +348,18 @@ class Workspace:
     def standings(self, *, reveal: bool = False) -> list[dict[str, Any]]:
         """My submissions, best public score first, with the CV score of their attempts.
 
+        The `board.final_picks` best public ones are the final ones: on reveal the best private score among them counts.
+
         Args:
             reveal: Show private scores too; after that they can no longer surprise anybody.
         """
         cv = {row["folder"]: row["cv"] for row in self.list_attempts()[0]}
         receipts = self.board().standings(reveal=reveal)
-        return [{"rank": n, **asdict(r), "cv": cv.get(r.attempt)} for n, r in enumerate(receipts, 1)]
+        better = sorted(receipts, key=lambda r: r.public, reverse=self.metric.greater_is_better)
+        picks = {r.id for r in better[: self.competition.board.final_picks]}
+        return [
+            {"rank": n, **asdict(r), "cv": cv.get(r.attempt), "final": r.id in picks} for n, r in enumerate(receipts, 1)
+        ]
 
 
 def overrides_with_recipe(items: Sequence[str]) -> tuple[str, list[str]]:

@@ -31,6 +31,7 @@ class Ran:
     code: int
     out: str
     err: str
+    folder: Path = Path("/")
 
     @property
     def json(self) -> Any:
@@ -42,7 +43,7 @@ def podium(folder: Path, *args: str | Path, timeout: float = 120) -> Ran:
     """Run `podium` in ``folder``; nothing it meets may show a traceback."""
     command = [str(PODIUM), *map(str, args)]
     done = subprocess.run(command, cwd=folder, env=ENV, capture_output=True, text=True, timeout=timeout, check=False)
-    return _no_traceback(Ran(done.returncode, done.stdout, done.stderr))
+    return _no_traceback(Ran(done.returncode, done.stdout, done.stderr, folder))
 
 
 def _no_traceback(ran: Ran) -> Ran:
@@ -75,7 +76,8 @@ def failed(ran: Ran, says: Sequence[str | Path] = (), *, remedy: bool = True) ->
     starts = [i for i, line in enumerate(lines) if line.startswith("error: ")]
     assert len(starts) == 1, ran.err
     message = "\n".join(lines[starts[0] :])
-    missing = [str(s) for s in says if str(s) not in message]
+    wanted = [s.relative_to(ran.folder) if isinstance(s, Path) and s.is_relative_to(ran.folder) else s for s in says]
+    missing = [str(s) for s in wanted if str(s) not in message]
     assert not missing, f"{missing} not in\n{message}"
     if remedy:
         assert "to do:" in message, message

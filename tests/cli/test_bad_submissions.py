@@ -84,7 +84,8 @@ def test_what_a_board_would_refuse(
 
 
 def test_files_that_are_no_submissions(board: Path, good: Rows, tmp_path: Path) -> None:
-    fails(board, "submit", "nothere.csv", says=["nothere.csv", "0001-baseline"])
+    fails(board, "submit", "nothere.csv", says=["nothere.csv", "no such file"])
+    fails(board, "submit", "nothere", says=["nothere", "0001-baseline"])
     (tmp_path / "empty.csv").touch()
     fails(board, "submit", tmp_path / "empty.csv", says=["empty.csv", "empty"], remedy=False)
     latin = tmp_path / "latin.csv"

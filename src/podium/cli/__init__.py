@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -91,5 +92,6 @@ def main() -> NoReturn:
 
 
 def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    shown = message.replace(f"{Path.cwd()}{os.sep}", "")  # paths below this folder read better from here
+    print(f"error: {shown}", file=sys.stderr)
     return 1

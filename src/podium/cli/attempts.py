@@ -17,7 +17,10 @@ def baseline(
     settings: list[str] = typer.Argument(None, metavar="[recipe=NAME] [KEY=VALUE]", help="Recipe and changes."),
     as_json: bool = JSON,
 ) -> None:
-    """Train the first champion on every fold; a stopped run goes on where it was."""
+    """Train the first champion on every fold.
+
+    A run that was stopped goes on where it was.
+    """
     from podium.workspace import Workspace, overrides_with_recipe
 
     space = Workspace.open()
@@ -25,7 +28,8 @@ def baseline(
     with space.lock():
         attempt = space.baseline(name, changes)
     _report(space, attempt, as_json)
-    next_command("podium try wider model.width=2 --why 'more capacity'", "podium predict")
+    longer = f"podium try longer train.epochs={2 * attempt.recipe.train.epochs} --why 'it was still improving'"
+    next_command(longer, "podium predict")
 
 
 @app.command("try")
@@ -33,7 +37,7 @@ def try_(
     name: str = typer.Argument(..., help="A short name: lower-case letters, digits, - and _."),
     settings: list[str] = SETTINGS,
     why: str = typer.Option(..., "--why", help="Why it should work; kept with the attempt."),
-    parent: str = typer.Option(None, help="The attempt to change (default: the champion)."),
+    parent: str = typer.Option(None, metavar="ATTEMPT", help="The attempt to change (default: the champion)."),
     as_json: bool = JSON,
 ) -> None:
     """Try one change against the champion, on the same folds."""
@@ -108,10 +112,11 @@ def _report(space: Any, attempt: Any, as_json: bool) -> None:
         head = {"id": attempt.id, "name": attempt.name, "parent": attempt.parent, "change": change, "why": attempt.why}
         emit(head | {"cv": attempt.cv, "metric": space.metric.name, "folds": folds, "verdict": verdict})
         return
-    print(f"attempt {attempt.id} {attempt.name}: {attempt.change_text()}")
+    print(f"attempt {attempt.id} {attempt.name}" + (f": {attempt.change_text()}" if attempt.change else ""))
     print(f"why: {attempt.why}")
+    folds = [row | {"time": duration(row["seconds"] or 0)} for row in folds]
     table(
-        folds, {"fold": "fold", "seed": "seed", "score": space.metric.name, "best_epoch": "best epoch", "seconds": "s"}
+        folds, {"fold": "fold", "seed": "seed", "score": space.metric.name, "best_epoch": "best epoch", "time": "time"}
     )
     cv = "-" if attempt.cv is None else f"{attempt.cv:.5f}"
     print(

@@ -15,14 +15,21 @@ from podium.cli.output import JSON, emit, next_command
 def new(
     folder: Path = typer.Argument(..., metavar="DIR", help="The workspace to make."),
     source: Path = typer.Option(..., "--from", metavar="DATA", help="The folder of competition data."),
-    hold_out: float = typer.Option(None, min=0.01, max=0.9, help="Share of labelled samples to hide as a test set."),
-    public: float = typer.Option(0.3, min=0.01, max=0.99, help="Share of the hidden labels the public board scores."),
+    hold_out: float = typer.Option(
+        None, min=0.01, max=0.9, metavar="SHARE", help="Share of labelled samples to hide as a test set."
+    ),
+    public: float = typer.Option(
+        0.3, min=0.01, max=0.99, metavar="SHARE", help="Share of the hidden labels the public board scores."
+    ),
     solution: Path = typer.Option(None, metavar="CSV", help="Hidden labels of the test images, for the local board."),
     copy: bool = typer.Option(False, help="Copy the data instead of linking to it."),
-    seed: int = typer.Option(0, min=0, help="Seed of the hold-out."),
+    seed: int = typer.Option(0, min=0, metavar="N", help="Seed of the hold-out."),
     settings: list[str] = typer.Argument(None, metavar="[KEY=VALUE]", help="Of competition.toml: metric=iou folds.k=3"),
 ) -> None:
-    """Make a workspace from a folder of data: infer the competition and say from what."""
+    """Make a workspace from a folder of data.
+
+    Infers the competition and says from what.
+    """
     from podium.workspace import Workspace
 
     Workspace.new(
@@ -36,12 +43,15 @@ def new(
         seed=seed,
     )
     print(f"made {folder}: correct {folder / 'competition.toml'} where it is wrong")
-    next_command(f"cd {folder} && podium prepare")
+    next_command(f"cd {folder} && podium look")
 
 
 @app.command()
 def look(as_json: bool = JSON) -> None:
-    """Audit the data: what is in it, what is wrong with it; a page with pictures."""
+    """Audit the data: what is in it, and what is wrong.
+
+    Writes a page with pictures too: reports/data.html.
+    """
     from podium.workspace import Workspace
 
     space = Workspace.open()
@@ -61,7 +71,10 @@ def prepare(
     settings: list[str] = typer.Argument(None, metavar="[recipe=NAME] [KEY=VALUE]", help="Recipe and changes."),
     as_json: bool = JSON,
 ) -> None:
-    """Decode, pre-process, cache and split into folds; reuses what no change has touched."""
+    """Decode, pre-process, cache and split into folds.
+
+    Reuses what no change has touched, and says why not otherwise.
+    """
     from podium.workspace import Workspace, overrides_with_recipe
 
     space = Workspace.open()
@@ -73,14 +86,20 @@ def prepare(
         emit({"stages": stages, "excluded": prepared.excluded, "fold_sizes": prepared.folds.sizes()})
     else:
         print("\n".join(prepared.told()))
-    next_command("podium baseline", "podium baseline recipe=smoke (to see that everything works)")
+    if space.attempts.all():
+        next_command("podium try NAME key=value --why '…'")
+    else:
+        next_command("podium baseline", "podium baseline recipe=smoke (to see that everything works)")
 
 
 @app.command()
 def demo(
     folder: Path = typer.Argument(Path("podium-demo"), metavar="[DIR]", help="Where to make it."),
 ) -> None:
-    """The whole loop on a small competition that podium makes on the spot: under three minutes on two cores."""
+    """The whole loop on a competition made on the spot.
+
+    Takes less than three minutes on two free cores.
+    """
     import os
 
     from podium.demo.lap import run_demo

@@ -13,7 +13,10 @@ def predict(
     attempt: str = typer.Argument(None, help="Number or name (default: the champion)."),
     as_json: bool = JSON,
 ) -> None:
-    """Predict the test images with the mean of an attempt's folds and write the submission file."""
+    """Predict the test images and write the submission file.
+
+    The mean of the attempt's folds, at original size.
+    """
     from podium.workspace import Workspace
 
     space = Workspace.open()
@@ -33,7 +36,7 @@ def submit(
     again: bool = typer.Option(False, "--again", help="Submit a file that was submitted before."),
     as_json: bool = JSON,
 ) -> None:
-    """Check a submission file, hand it to the board and show its public score."""
+    """Check a submission, hand it in, show its public score."""
     from dataclasses import asdict
 
     from podium.workspace import Workspace
@@ -54,7 +57,7 @@ def standings(
     reveal: bool = typer.Option(False, "--reveal", help="Show private scores too (the end of the competition)."),
     as_json: bool = JSON,
 ) -> None:
-    """My submissions: CV beside public score, and private when revealed."""
+    """My submissions: CV, public and (revealed) private score."""
     from podium.workspace import Workspace
 
     space = Workspace.open()
@@ -67,6 +70,7 @@ def standings(
         next_command("podium predict")
         return
     heads = {"rank": "rank", "id": "id", "attempt": "attempt", "message": "message", "cv": "CV", "public": "public"}
-    table(rows, heads | ({"private": "private"} if reveal else {}) | {"at": "when"})
+    rows = [row | {"final": "final" if row["final"] else ""} for row in rows]
+    table(rows, heads | ({"private": "private"} if reveal else {}) | {"final": "", "at": "when"})
     if not reveal:
         next_command("podium try NAME key=value --why '…'", "podium standings --reveal (ends the suspense)")

@@ -14,7 +14,7 @@ from podium.data.prepare import Preparer, TrainStores
 from podium.data.samples import Problem, Sample, Samples, list_samples
 from podium.data.store import Store
 from podium.errors import DataError
-from podium.progress import say
+from podium.progress import counted, say
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Prepared:
         """What was done, a line a stage."""
         lines = [str(stage) for stage in self.stages]
         if self.excluded:
-            lines.append(f"excluded: {len(self.excluded)} samples, see exclude.csv")
+            lines.append(f"excluded: {counted(len(self.excluded), 'sample')}, see exclude.csv")
         return lines
 
 
@@ -90,14 +90,14 @@ def exclude(path: Path, problems: Sequence[Problem], *, exclude_bad: bool = Fals
         shown = "\n".join(f"    {p.id}: {p.reason} ({p.file})" for p in new[:10])
         more = f"\n    and {len(new) - 10} more" if len(new) > 10 else ""
         raise DataError(
-            f"{len(new)} sample{'s' * (len(new) != 1)} cannot be used:\n{shown}{more}",
+            f"{counted(len(new), 'sample')} cannot be used:\n{shown}{more}",
             where=path.parent / "data",
             expected="an image and a mask of one size for each id",
             remedy="mend the files; or leave these samples out: podium prepare --exclude-bad",
         )
     if new:
         sampling.add_exclusions(path, new, by="prepare --exclude-bad")
-        say(f"  {len(new)} samples written to exclude.csv")
+        say(f"  {counted(len(new), 'sample')} written to exclude.csv")
     return sampling.read_exclusions(path)
 
 

@@ -63,7 +63,7 @@ def hold_out(
     train = [s for s in usable if s.id not in hidden]
     test = [s for s in usable if s.id in hidden]
     usage = split_public([s.id for s in test], [groups[s.id] for s in test], public, seed)
-    with building(data) as folder:
+    with building(data, marker=False) as folder:
         _link_images(folder / "train", train)
         _link_images(folder / "test", test)
         targets = _write_targets(competition, folder, train)

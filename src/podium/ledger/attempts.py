@@ -127,7 +127,7 @@ class Attempt:
 def change_text(change: dict[str, tuple[Any, Any]], parent: int | None) -> str:
     """A change in words: `model.width 1.0 -> 2.0`."""
     if not change:
-        return "baseline" if parent is None else "nothing"
+        return "-" if parent is None else "nothing"
     return ", ".join(f"{k} {_show(a)} -> {_show(b)}" for k, (a, b) in change.items())
 
 
