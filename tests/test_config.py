@@ -155,7 +155,8 @@ def test_an_unknown_key_in_a_file_names_file_and_nearest(tmp_path):
 
 @pytest.mark.parametrize(
     ("item", "words"),
-    [("train.epochs=many", ["'train.epochs' is 'many'", "whole number"]), ("train.epochs=0", ["'train.epochs' is 0", "1"]),
+    [("train.epochs=many", ["'train.epochs' is 'many'", "whole number"]),
+     ("train.epochs=0", ["'train.epochs' is 0", "1"]),
      ("optim=3", ["'optim' is a section"]), ("optim.lr=nan", ["optim.lr", "finite"]),
      ("input.size=[64]", ["[input]", "[height, width]"]), ("model.norm=batsch", ["'batsch'", "'batch'"]),
      ("model.arch.x=1", ["model.arch", "text"]), ("train.epochs=none", ["'train.epochs' is 'none'"])],
