@@ -23,10 +23,14 @@ test: $(INSTALLED)  ## the whole test suite: the fast part, then the slow one
 	$(BIN)/python -m pytest -q -m slow
 
 check: $(INSTALLED)  ## ruff, mypy, import-linter
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+bench: $(INSTALLED)  ## every benchmark beside its peer, or one: make bench NAME=rle_encode
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python -m benchmarks $(NAME)
 
 docs: $(INSTALLED)  ## regenerate docs/reference from commands, fields and registries
 	$(BIN)/python -m podium.cli.reference docs/reference
@@ -34,5 +38,5 @@ docs: $(INSTALLED)  ## regenerate docs/reference from commands, fields and regis
 clean:  ## remove .venv and caches
 	rm -rf .venv build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help install demo test check docs clean
+.PHONY: help install demo test check bench docs clean
 .DEFAULT_GOAL := help

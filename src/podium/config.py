@@ -20,6 +20,9 @@ from podium.files import write_atomic
 
 Tree = dict[str, Any]
 
+MOST_TEXT, MOST_DOTS = 4 * 2**20, 2000
+"""A settings file larger than this, or a line with more dots, is no settings file; tomllib takes minutes over it."""
+
 
 class Config(BaseModel):
     """Base of every configuration object: frozen once loaded, unknown keys refused."""
@@ -74,13 +77,20 @@ def read_toml(path: Path) -> Tree:
         ConfigError: if it is missing, not UTF-8 or not TOML (with line and column).
     """
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        text = path.read_bytes().decode("utf-8-sig")
+        if len(text) > MOST_TEXT or any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+            raise ConfigError(
+                "too much for settings", where=path, expected=f"less than {MOST_TEXT >> 20} MB, short keys"
+            )
+        return tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError("no such file", where=path) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"not UTF-8 (byte {error.start})", where=path, remedy="save the file as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"not valid TOML: {error}", where=path, remedy="mend that line") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets without end
+        raise ConfigError("not valid TOML: a value without end", where=path, remedy="mend that line") from None
     except OSError as error:
         raise storage_error(error, path) or ConfigError(f"cannot be read ({error.strerror})", where=path) from None
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from podium.data.competition import Competition
+from podium.data.frames import frame_to_folder
 from podium.data.infer import Inference, infer
 from podium.data.plan import has_gpu, plan
 from podium.data.samples import list_samples
+from podium.data.targets import IMAGE_SUFFIXES
 from podium.errors import ConfigError, DataError, PodiumError, storage_error
 from podium.files import building, write_atomic
 from podium.formats import images
+from podium.formats.archives import home_of, unpack
 from podium.metrics import get_metric
 from podium.progress import say
 
@@ -31,19 +35,62 @@ def make_workspace(
     seed: int = 0,
 ) -> None:
     """Make a workspace in ``root``, whole or not at all; the arguments are those of `Workspace.new`."""
+    _require_new(root)
+    with building(root, marker=False) as draft:
+        unpacked = _unpack(source, draft / "data")
+        if unpacked and share is not None:
+            raise ConfigError(
+                "--hold-out needs the files unpacked", where=source, remedy="unpack the archive and give the folder"
+            )
+        inference = infer(draft / "data" if unpacked else source, _name(root)).with_settings(settings)
+        get_metric(inference.competition.metric)
+        if not unpacked:
+            inference = _lay_out(inference, source, draft, share, public, copy, seed)
+        if solution is not None:
+            inference = _take_solution(inference, Path(solution), draft)
+        for line in inference.told():
+            say(f"  {line}")
+        write_atomic(draft / SPEC, inference.toml())
+        write_recipes(inference.competition, draft)
+
+
+def make_from_frame(root: Path, frame: Any, settings: Sequence[str], columns: Mapping[str, Any]) -> None:
+    """Make a workspace in ``root`` from a frame, whole or not at all; see `Workspace.from_frame`."""
+    _require_new(root)
+    with building(root, marker=False) as draft:
+        inference = frame_to_folder(frame, draft / "data", _name(root), **columns).with_settings(settings)
+        get_metric(inference.competition.metric)
+        write_atomic(draft / SPEC, inference.toml())
+        write_recipes(inference.competition, draft)
+
+
+def _require_new(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise ConfigError("there is a file of this name", where=root, remedy="choose another name, or move it away")
     if root.exists() and any(root.iterdir()):
         raise ConfigError("the folder is not empty", where=root, remedy="choose another name, or remove it first")
-    inference = infer(source, re.sub(r"[^a-z0-9_-]+", "-", root.name.lower()).strip("-") or "competition")
-    inference = inference.with_settings(settings)
-    get_metric(inference.competition.metric)
-    with building(root, marker=False) as draft:
-        inference = _lay_out(inference, source, draft, share, public, solution, copy, seed)
-        for line in inference.told():
-            say(f"  {line}")
-        write_atomic(draft / SPEC, inference.toml())
-        _write_recipes(inference.competition, draft)
+
+
+def _name(root: Path) -> str:
+    return re.sub(r"[^a-z0-9_-]+", "-", root.name.lower()).strip("-") or "competition"
+
+
+def _unpack(source: Path, data: Path) -> bool:
+    """Unpack a zip archive, or a folder of them as downloaded, into ``data``; False if there is nothing to unpack."""
+    if source.suffix.lower() == ".zip" and source.is_file():
+        say(f"  unpacking {source.name}")
+        unpack(source, data)
+        return True
+    archives = sorted(source.glob("*.zip")) if source.is_dir() else []
+    if not archives or any(p.suffix.lower() in IMAGE_SUFFIXES for p in source.rglob("*")):
+        return False
+    data.mkdir()
+    for path in sorted(p for p in source.iterdir() if p.is_file() and p not in archives):
+        shutil.copy2(path, data / path.name)
+    for archive in archives:
+        say(f"  unpacking {archive.name}")
+        unpack(archive, home_of(archive, data))
+    return True
 
 
 def _lay_out(
@@ -52,7 +99,6 @@ def _lay_out(
     draft: Path,
     share: float | None,
     public: float,
-    solution: str | Path | None,
     copy: bool,
     seed: int,
 ) -> Inference:
@@ -70,14 +116,15 @@ def _lay_out(
         shutil.copytree(source, draft / "data", copy_function=_copy_file)
     else:
         (draft / "data").symlink_to(source, target_is_directory=True)
-    if solution is not None:
-        target = draft / "board" / "solution.csv"
-        try:
-            write_atomic(target, Path(solution).read_bytes())
-        except FileNotFoundError:
-            raise DataError("no such file", where=solution) from None
-        return inference.with_value("board.kind", "local", f"hidden labels in {Path(solution).name}")
     return inference
+
+
+def _take_solution(inference: Inference, solution: Path, draft: Path) -> Inference:
+    try:
+        write_atomic(draft / "board" / "solution.csv", solution.read_bytes())
+    except FileNotFoundError:
+        raise DataError("no such file", where=solution) from None
+    return inference.with_value("board.kind", "local", f"hidden labels in {solution.name}")
 
 
 def _copy_file(source: str, target: str) -> str:
@@ -91,7 +138,8 @@ def _copy_file(source: str, target: str) -> str:
         ) from None
 
 
-def _write_recipes(competition: Competition, root: Path) -> None:
+def write_recipes(competition: Competition, root: Path) -> None:
+    """Write `recipes/` fitted to the images in ``root``/data and to this machine."""
     found = list_samples(competition, root / "data")
     step = max(1, len(found.train) // 50)
     shapes, modes = [], set()

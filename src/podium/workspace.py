@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from podium.config import parse_overrides, read_toml, write_toml
 from podium.data.competition import Competition
-from podium.data.folds import Folds
+from podium.data.folds import Check, Folds
+from podium.data.inventory import Stock, take_stock
 from podium.data.prepare import Preparer
-from podium.data.ready import Prepared, exclude, make_ready, store_problems
+from podium.data.ready import Prepared, check_folds, exclude, make_ready, store_problems
 from podium.data.report import Report, make_report
 from podium.data.samples import Samples, list_samples, read_exclusions, wanted_ids
 from podium.errors import BoardError, ConfigError, DataError, LedgerError, nearest
@@ -26,7 +27,7 @@ from podium.ledger.index import Index
 from podium.ledger.submissions import FILE, Submissions
 from podium.ledger.verdict import Verdict, mean_gain
 from podium.metrics import get_metric
-from podium.new import SPEC, make_workspace
+from podium.new import SPEC, make_from_frame, make_workspace
 from podium.progress import say
 from podium.recipe import Recipe
 
@@ -40,7 +41,7 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.competition = Competition.load(root / SPEC)
-        self.metric = get_metric(self.competition.metric, f"{root / SPEC}: metric")
+        self.metric = get_metric(self.competition.metric, f"{root / SPEC}: metric", folder=root)
         self.attempts = Attempts(root / "attempts")
         self.submissions = Submissions(root / "submissions")
         self.index = Index(root / ".podium" / "podium.db", self.attempts)
@@ -93,6 +94,19 @@ class Workspace:
         make_workspace(root, Path(source).resolve(), settings, hold_out, public, solution, copy, seed)
         return cls(root)
 
+    @classmethod
+    def from_frame(cls, folder: str | Path, frame: Any, settings: Sequence[str] = (), **columns: Any) -> Self:
+        """Make a workspace from a polars or pandas frame of paths and targets.
+
+        Args:
+            settings: Keys of competition.toml to set.
+            columns: Which column is what: ``image=``, and ``mask=`` or ``targets=[…]``; ``id=``, ``group=``,
+                ``inputs=[…]``; see `podium.data.frames.frame_to_folder`.
+        """
+        root = Path(folder).resolve()
+        make_from_frame(root, frame, settings, columns)
+        return cls(root)
+
     def lock(self) -> AbstractContextManager[None]:
         """Keep other podiums from working here meanwhile."""
         return locked(self.root / ".podium" / "lock")
@@ -117,7 +131,16 @@ class Workspace:
 
     def look(self) -> Report:
         """Audit the data: findings as text, JSON and `reports/data.html`; bad samples are findings, not errors."""
-        return make_report(self.competition, self.root, self.recipe().input.size)
+        return make_report(self.competition, self.root, self.recipe().input)
+
+    def look_augment(self, recipe: Recipe | None = None) -> tuple[Path, list[str]]:
+        """Write `reports/augment.jpg`, what training would see, and give its path and the changes that are on."""
+        from podium.data.augment.sheet import write_sheet
+
+        chosen, path = recipe or self.recipe(), self.root / "reports" / "augment.jpg"
+        prepared = self.prepare(chosen)
+        images, masks = prepared.stores.images, prepared.stores.masks
+        return path, write_sheet(path, images, masks, [images.row[id] for id in prepared.folds.fold], chosen)
 
     def prepare(self, recipe: Recipe | None = None, *, exclude_bad: bool = False) -> Prepared:
         """Decode, pre-process, cache, and split into folds; what is there already is reused.
@@ -128,8 +151,19 @@ class Workspace:
         Raises:
             DataError: naming the samples that cannot be used, unless they are excluded.
         """
-        size = (recipe or self.recipe()).input.size
-        return make_ready(self.competition, self.root, size, exclude_bad=exclude_bad)
+        given = (recipe or self.recipe()).input
+        return make_ready(self.competition, self.root, given, exclude_bad=exclude_bad)
+
+    def folds(self, file: str | Path | None = None) -> Check:
+        """What is in each fold and what leaks: of `folds.csv`, of the folds to come, or of anybody's list of folds."""
+        return check_folds(self.competition, self.root, self.recipe().input, Path(file) if file else None)
+
+    def cache(self) -> Stock:
+        """What is kept of earlier work, and what of it a recipe or an attempt still reads."""
+        attempts, damaged = self.attempts.scan()
+        recipes = [self.recipe(path.stem) for path in sorted((self.root / "recipes").glob("*.toml"))]
+        inputs = [recipe.input for recipe in (*recipes, *(attempt.recipe for attempt in attempts))]
+        return take_stock(self.competition, self.root, inputs, unsure=damaged[0] if damaged else "")
 
     # ------------------------------------------------------------------ attempts
 
@@ -218,6 +252,20 @@ class Workspace:
         """Refuse unknown names of architectures, losses and the like before anything is written or trained."""
         from podium.training.check import check_recipe
 
+        if not self.competition.binary:
+            raise ConfigError(
+                f"training is for masks of one class so far; this is {self.competition.task}"
+                f" of {len(self.competition.classes)} classes",
+                where=self.root / SPEC,
+                remedy="podium look, podium prepare and podium folds work; or make it one class of masks",
+            )
+        if self.metric.kind != "overlap" or not self.metric.mean_over_samples:
+            raise ConfigError(
+                f"'{self.metric.name}' cannot judge a training yet",
+                where=self.root / SPEC,
+                expected="a metric that is a mean over images: dice, iou or tgs_iou",
+                remedy="set metric in competition.toml",
+            )
         check_recipe(recipe)
 
     def _unfinished(self, attempt: Attempt) -> bool:
@@ -287,7 +335,7 @@ class Workspace:
         attempt = self.champion() if reference is None else self.attempts.get(reference)
         from podium.inference.predict import DecodedImages, StoredImages, TestImages, predict_test
 
-        found, size = self.samples(), attempt.recipe.input.size
+        found, given = self.samples(), attempt.recipe.input
         if not found.test:
             raise DataError(
                 "the competition has no test images",
@@ -296,14 +344,14 @@ class Workspace:
             )
         preparer = Preparer(self.competition, self.root / ".podium" / "cache")
         source: TestImages
-        if preparer.fits(found.test, size):
-            _, store = preparer.images("test images", found.test, size)
+        if preparer.fits(found.test, given):
+            _, store = preparer.images("test images", found.test, given)
             exclude(self.root / "exclude.csv", store_problems(store))
             source, rows = StoredImages(store), {id: i for id, i in store.row.items() if id not in store.errors}
         else:
             excluded = read_exclusions(self.root / "exclude.csv")
-            usable = [s for s in found.test if s.id not in excluded]
-            source, rows = DecodedImages(usable, size), {s.id: i for i, s in enumerate(usable)}
+            usable = preparer.fixes.apply([s for s in found.test if s.id not in excluded])
+            source, rows = DecodedImages(usable, preparer.preprocess(given)), {s.id: i for i, s in enumerate(usable)}
         ids = wanted_ids(self.competition, self.root / "data", found.test)
         return predict_test(attempt, self.competition, ids, source, rows, self.submissions.next(attempt.name))
 

@@ -80,6 +80,14 @@ def test_a_bad_test_image_is_predicted_empty_when_left_out(tmp_path: Path, data:
     assert done["empty"] >= 1
 
 
+def test_several_classes_are_prepared_but_not_trained_yet(tmp_path: Path, data: Path) -> None:
+    many_classes(data)
+    space = new_workspace(tmp_path, data)
+    ok(space, "prepare")
+    fails(space, "baseline", says=["masks of one class so far", "competition.toml"])
+    assert not (space / "attempts").exists()
+
+
 def test_a_folder_called_like_an_image_is_no_image(tmp_path: Path, data: Path) -> None:
     (data / "train" / "car9_0.jpg").mkdir()
     space = new_workspace(tmp_path, data)
@@ -208,8 +216,7 @@ def many_classes(data: Path) -> None:
         (empty, ["no image found"]),
         (shutil.rmtree, ["not there"]),
         (a_file, ["a file, not a folder"]),
-        (no_masks, ["no masks found", "train (12 images)"]),
-        (many_classes, ["train_masks", "several classes"]),
+        (no_masks, ["no targets found", "train (12 images)"]),
     ],
 )
 def test_folders_that_are_no_data(tmp_path: Path, data: Path, damage: Callable[[Path], None], says: list[str]) -> None:

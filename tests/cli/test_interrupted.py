@@ -30,11 +30,11 @@ def attempts(workspace: Path) -> list[tuple[str, int, str]]:
 
 def test_new_is_made_whole_or_not_at_all(tmp_path: Path, data: Path) -> None:
     command = ("new", "ws", "--from", data, "--hold-out", "0.34")
-    run = Running(tmp_path, *command, slow="podium.new:_write_recipes").reached()
+    run = Running(tmp_path, *command, slow="podium.new:write_recipes").reached()
     interrupted(run.interrupt())
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "in-_write_recipes"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "in-write_recipes"]
 
-    Running(tmp_path, *command, slow="podium.new:_write_recipes").reached().kill()
+    Running(tmp_path, *command, slow="podium.new:write_recipes").reached().kill()
     assert not (tmp_path / "ws").exists()
     assert not list(tmp_path.glob("[!.]*/competition.toml"))
     ok(tmp_path, *command)
@@ -147,7 +147,7 @@ def test_a_baseline_with_nothing_trained_can_be_begun_again(workspace: Path) -> 
     run = Running(workspace, "baseline", *LONG, slow="podium.training.fold_run:_train_fold").reached()
     interrupted(run.interrupt())
     begun = workspace / "attempts" / "0000-baseline"
-    fails(workspace, "baseline", "recipe=smoke", says=["another recipe", f"delete {begun}"])
+    fails(workspace, "baseline", "recipe=smoke", says=["another recipe", f"delete {begun.relative_to(workspace)}"])
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ PLANTED = {
     "empty masks": ({"changes": {"a3": {"area": 0}}}, "note", ["a3"]),
     "full masks": ({"changes": {"a3": {"area": 200}}}, "warning", ["a3"]),
     "identical images": ({"changes": {"a0": TWIN, "a3": TWIN}}, "warning", ["a0", "a3"]),
-    "same image, different masks": (
+    "same image, different targets": (
         {"changes": {"a0": TWIN, "a3": TWIN | {"mask_pixels": "m3"}}},
         "warning",
         ["a0", "a3"],
@@ -135,7 +135,7 @@ def test_excluded_samples_are_not_complained_about_again():
 
 def test_twins_with_the_same_mask_do_not_contradict():
     found = {f.name for f in audit(facts({"a0": TWIN, "a3": TWIN}))}
-    assert "same image, different masks" not in found
+    assert "same image, different targets" not in found
 
 
 def test_unreadable_images_are_not_twins():

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.data.folds import Folds, check_leaks, hold_out_groups, make_folds, read_folds, write_folds
+from podium.data.competition import FoldsConfig
+from podium.data.folds import FoldInput, Folds, check_leaks, hold_out_groups, make_folds, read_folds, write_folds
 from podium.errors import DataError
+
+
+def split(groups, k, seed=0):
+    return make_folds(FoldInput.of(groups), FoldsConfig(k=k, seed=seed))
 
 
 @st.composite
@@ -20,7 +25,7 @@ def grouped(draw, least=5):
 
 @given(grouped(), st.integers(2, 5), st.integers(0, 3))
 def test_folds_are_disjoint_covering_whole_and_even(groups, k, seed):
-    folds = make_folds(groups, k, seed)
+    folds = split(groups, k, seed)
     parts = [folds.validation(f) for f in range(k)]
     assert sorted(itertools.chain(*parts)) == sorted(groups)
     assert all(parts)
@@ -35,40 +40,40 @@ def test_folds_are_disjoint_covering_whole_and_even(groups, k, seed):
 def test_folds_do_not_depend_on_row_order(groups, rng, seed):
     rows = list(groups.items())
     rng.shuffle(rows)
-    a, b = make_folds(groups, 3, seed), make_folds(dict(rows), 3, seed)
+    a, b = split(groups, 3, seed), split(dict(rows), 3, seed)
     assert a == b
     assert a.digest() == b.digest()
 
 
 def test_another_seed_is_another_split():
     groups = {str(i): str(i) for i in range(40)}
-    assert make_folds(groups, 4, 0) == make_folds(groups, 4, 0)
-    assert len({make_folds(groups, 4, seed).digest() for seed in range(5)}) == 5
+    assert split(groups, 4, 0) == split(groups, 4, 0)
+    assert len({split(groups, 4, seed).digest() for seed in range(5)}) == 5
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_large_groups_go_first_so_that_small_ones_even_out(seed):
     groups = {f"big{i}": "big" for i in range(6)} | {f"s{i}": f"s{i}" for i in range(6)}
-    assert make_folds(groups, 2, seed).sizes() == [6, 6]
+    assert split(groups, 2, seed).sizes() == [6, 6]
 
 
 def test_fewer_groups_than_folds_is_refused_with_what_would_do():
     with pytest.raises(DataError, match="3 groups cannot fill 5 folds") as caught:
-        make_folds({str(i): str(i % 3) for i in range(30)}, 5)
+        split({str(i): str(i % 3) for i in range(30)}, 5)
     assert "folds.k = 3" in caught.value.remedy
 
 
 @pytest.mark.parametrize("id", ["a", "a,b", 'say "x"', " blank ", "ä😀", "line\nbreak", "1.2.3", "#x"])
 def test_any_id_survives_folds_csv(tmp_path, id):
     groups = {id: f"g {id}", "other": "o", "third": "t"}
-    folds = make_folds(groups, 2)
+    folds = split(groups, 2)
     write_folds(tmp_path / "folds.csv", folds)
     assert read_folds(tmp_path / "folds.csv", groups, 2) == folds
 
 
 def test_rows_in_any_order_and_of_excluded_samples_are_fine(tmp_path):
     groups = {str(i): str(i // 2) for i in range(12)}
-    folds = make_folds(groups, 3)
+    folds = split(groups, 3)
     write_folds(tmp_path / "f.csv", folds)
     head, *rows = (tmp_path / "f.csv").read_text().splitlines()
     random.Random(1).shuffle(rows)

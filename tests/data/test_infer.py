@@ -217,20 +217,28 @@ def numbered(n, dtype):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "task", "values", "classes"),
     [
-        (numbered(12, np.uint8), "12 values"),
-        (lambda m, i: np.where(m, 255, numbered(12, np.uint8)(m, i)).astype(np.uint8), "several classes"),
-        (numbered(12, np.uint16), "numbers 11 objects"),
-        (numbered(200, np.uint8), "numbers 199 objects"),
+        (numbered(12, np.uint8), "segmentation", "classes", 12),
+        (lambda m, i: np.where(m, 255, numbered(12, np.uint8)(m, i)).astype(np.uint8), "segmentation", "classes", 12),
+        (lambda m, i: m * np.array([85, 170, 255], np.uint8)[i % 3], "segmentation", "classes", 4),
+        (lambda m, i: numbered(3 + i, np.uint16)(m, i), "instances", "instances", 1),
+        (numbered(200, np.uint8), "instances", "instances", 1),
     ],
-    ids=["classes", "classes and 255", "instances", "many instances in 8 bits"],
+    ids=["classes", "classes and 255", "factor-coded", "instances", "many instances in 8 bits"],
 )
-def test_several_classes_and_instances_are_refused(png, change, words):
+def test_several_classes_and_instances_are_told_apart(png, change, task, values, classes):
     rewrite(png, change)
-    with pytest.raises(DataError, match=words) as caught:
-        infer(png.folder, "n")
-    assert "one foreground class" in caught.value.expected
+    competition, _ = inferred(png.folder)
+    assert (competition.task, competition.data.mask_values) == (task, values)
+    assert len(competition.classes) == classes
+
+
+def test_255_beside_class_numbers_is_ignored(png):
+    rewrite(png, lambda m, i: np.where(m, 255, numbered(5, np.uint8)(m, i)).astype(np.uint8))
+    competition, _ = inferred(png.folder)
+    assert competition.data.ignore == [255]
+    assert sorted(competition.classes.values()) == [0, 1, 2, 3, 4]
 
 
 def test_a_broken_mask_is_left_to_prepare(png):
@@ -249,7 +257,7 @@ def test_an_empty_folder(tmp_path):
 
 def test_images_without_masks_are_listed(tmp_path, tiny_competition):
     tiny = tiny_competition(tmp_path / "d", masks=None)
-    with pytest.raises(DataError, match="no masks found") as caught:
+    with pytest.raises(DataError, match="no targets found") as caught:
         infer(tiny.folder, "n")
     assert "train (18 images)" in caught.value.remedy
 
@@ -290,10 +298,3 @@ def test_real_data_is_read_as_its_readme_says(real_data, name, n, groups, expect
     assert len(found.train) == n
     assert found.problems == []
     assert len({s.group for s in found.train}) == groups
-
-
-@pytest.mark.real_data
-@pytest.mark.parametrize(("name", "words"), [("camvid", "several classes"), ("dsb2018", "objects, one value each")])
-def test_real_data_of_several_classes_or_objects_is_refused(real_data, name, words):
-    with pytest.raises(DataError, match=words):
-        infer(real_data / name, name)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from podium.data import prepare
+from podium.data import prepare, targets
 from podium.data.report import outlined
 from podium.errors import PodiumError
 from podium.workspace import Workspace
@@ -60,7 +60,7 @@ PLANTED = {
     "mask of another size": ("s02",),
     "images without a mask": ("s03",),
     "identical images": ("s04", "s05"),
-    "same image, different masks": ("s04", "s05"),
+    "same image, different targets": ("s04", "s05"),
     "train images in test": ("s06", "s07"),
     "blank images": ("s07",),
 }
@@ -119,7 +119,7 @@ def test_nothing_is_decoded_a_second_time(space, monkeypatch):
         raise AssertionError("decoded again")
 
     monkeypatch.setattr(prepare, "decode_sample", refuse)
-    monkeypatch.setattr(prepare.masks, "read_mask", refuse)
+    monkeypatch.setattr(targets.masks, "read_mask", refuse)
     assert space.look() == first
     stages = {s.name: s.reused for s in space.prepare().stages}
     assert stages == {
@@ -127,6 +127,7 @@ def test_nothing_is_decoded_a_second_time(space, monkeypatch):
         "train targets": True,
         "train masks": True,
         "test images": True,
+        "images are read": True,
         "folds": False,
     }
 

@@ -42,7 +42,7 @@ def test_images_masks_and_groups_come_together(tmp_path):
         Sample("a_1", tmp_path / "train/a_1.jpg", mask=tmp_path / "masks/a_1.png", group="a"),
         Sample("b_1", tmp_path / "train/b_1.jpg", mask=tmp_path / "masks/b_1.png", group="b"),
     ]
-    assert found.test == [Sample("c", tmp_path / "test/c.jpg")]
+    assert found.test == [Sample("c", tmp_path / "test/c.jpg", group="c", split="test")]
     assert found.problems == []
 
 

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from podium.errors import ConfigError
 from podium.metrics import METRICS, Counts, get_metric
+from podium.metrics.registry import KINDS
 
 GOLDEN = [
     # intersection, predicted, truth, dice, iou, tgs_iou
@@ -47,7 +48,12 @@ def test_against_the_pixels(data):
     counts = Counts.of(
         [(int((p & t).sum()), int(p.sum()), int(t.sum())) for p, t in zip(predicted, truth, strict=True)]
     )
-    got = {name: metric.per_sample(counts) for name, metric in METRICS.items()}
+    got = {name: get_metric(name).per_sample(counts) for name in ("iou", "dice", "tgs_iou")}
+    assert get_metric("iou").score(counts) == got["iou"].mean()
+    both, either = Fraction(int((predicted & truth).sum())), Fraction(int((predicted | truth).sum()))
+    pooled = both / either if either else Fraction(1)
+    assert get_metric("iou_pooled").score(counts) == pytest.approx(float(pooled), abs=1e-15)
+    assert get_metric("dice_pooled").score(counts) == pytest.approx(float(2 * pooled / (1 + pooled)), abs=1e-15)
     for i, (p, t) in enumerate(zip(predicted, truth, strict=True)):
         both, either = Fraction(int((p & t).sum())), Fraction(int((p | t).sum()))
         ratio = both / either if either else Fraction(1)
@@ -57,16 +63,26 @@ def test_against_the_pixels(data):
         assert got["tgs_iou"][i] == (passed if t.any() else float(not p.any()))
 
 
-def test_every_metric_names_itself_and_its_direction():
+def test_every_metric_names_itself_its_kind_and_its_direction():
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.description
+        assert metric.kind in KINDS
         assert metric.better(1.0, 0.5) == metric.greater_is_better
         assert metric.aggregate(np.array([0.0, 1.0, 0.5])) == 0.5
-        assert metric.per_sample(Counts.of([])).shape == (0,)
         assert np.isnan(metric.aggregate(np.array([])))
+        if metric.kind == "overlap" and metric.mean_over_samples:
+            assert metric.per_sample(Counts.of([])).shape == (0,)
+            assert np.isnan(metric.score(Counts.of([])))
+        if not metric.mean_over_samples:
+            with pytest.raises(ConfigError, match=f"'{name}' is of all samples together"):
+                metric.per_sample()
+
+
+def test_less_is_better():
+    assert {n for n, m in METRICS.items() if not m.greater_is_better} == {"log_loss", "mae", "mape", "rmse", "rmsle"}
 
 
 def test_a_miss_lists_the_names():
-    with pytest.raises(ConfigError, match=r"(?s)dice, iou, tgs_iou.*did you mean 'dice'"):
+    with pytest.raises(ConfigError, match=r"(?s)auc, .*dice, .*iou.*path.py:function.*did you mean 'dice'"):
         get_metric("dicee")

@@ -54,9 +54,10 @@ def test_leaves_these_files(finished: FoldRun) -> None:
     assert (finished.folder / "log.txt").read_text().count("epoch") >= 4
 
 
-def test_learns_what_it_has_not_seen(finished: FoldRun, fold_data: FoldData) -> None:
+def test_learns_what_it_has_not_seen(fold_data: FoldData, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    longer = run_fold(fold_data, tiny_recipe.with_overrides(["train.epochs=12"]), 0, 0, tmp_path)
     empty_everywhere = np.mean([fold_data.stores.truth.mask(i).sum() == 0 for i in range(24)])
-    assert finished.score > empty_everywhere + 0.3
+    assert longer.score > empty_everywhere + 0.5
 
 
 def test_scores_each_validation_sample_once(finished: FoldRun, fold_data: FoldData) -> None:
@@ -145,7 +146,7 @@ def test_a_loss_that_is_not_finite_is_told_with_what_to_do(
     fold_data: FoldData, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nan_loss(config):  # type: ignore[no-untyped-def]
-        return lambda logits, target: ((logits * float("nan")).mean(), {})
+        return lambda logits, target, counted: ((logits * float("nan")).mean(), {})
 
     monkeypatch.setattr(loop, "create_loss", nan_loss)
     with pytest.raises(TrainingError, match=r"the loss became nan in epoch 1(.|\n)*optim\.lr="):

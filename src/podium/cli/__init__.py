@@ -13,7 +13,7 @@ import typer.core
 
 from podium.errors import PodiumError, StorageError, storage_error
 
-PIPELINE = "new look prepare baseline try resume attempts show predict submit standings demo".split()  # noqa: SIM905
+PIPELINE = "new look prepare folds baseline try resume attempts show predict submit standings cache demo".split()  # noqa: SIM905
 
 
 class _InPipelineOrder(typer.core.TyperGroup):
@@ -51,7 +51,7 @@ def podium(
             raise PodiumError(f"cannot go there ({error.strerror})", where=directory) from None
 
 
-from podium.cli import attempts, data, submit  # noqa: E402, F401 - importing them registers their commands
+from podium.cli import attempts, cache, data, folds, submit  # noqa: E402, F401 - importing them registers their commands
 
 _ClickError: Any = typer.BadParameter.__mro__[2]  # typer brings a click of its own, or uses the public one
 

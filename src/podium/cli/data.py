@@ -47,14 +47,32 @@ def new(
 
 
 @app.command()
-def look(as_json: bool = JSON) -> None:
+def look(
+    augment: bool = typer.Option(False, "--augment", help="Draw augmented samples instead: reports/augment.jpg."),
+    settings: list[str] = typer.Argument(
+        None, metavar="[recipe=NAME] [KEY=VALUE]", help="With --augment: recipe and changes."
+    ),
+    as_json: bool = JSON,
+) -> None:
     """Audit the data: what is in it, and what is wrong.
 
     Writes a page with pictures too: reports/data.html.
     """
-    from podium.workspace import Workspace
+    from podium.workspace import Workspace, overrides_with_recipe
 
+    if settings and not augment:
+        raise typer.BadParameter(f"'{settings[0]}' changes nothing that is looked at; or do you mean: look --augment")
     space = Workspace.open()
+    if augment:
+        name, changes = overrides_with_recipe(settings or [])
+        with space.lock():
+            path, shown = space.look_augment(space.recipe(name).with_overrides(changes))
+        if as_json:
+            emit({"picture": str(path), "augmentations": shown})
+        else:
+            print(f"samples and their variants, then each by itself: {', '.join(shown) or 'nothing is on'}\n{path}")
+        next_command("podium try NAME augment.KEY=VALUE --why '…'" if space.attempts.all() else "podium baseline")
+        return
     with space.lock():
         report = space.look()
     if as_json:

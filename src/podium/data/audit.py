@@ -8,66 +8,35 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from podium.data.facts import Facts
+from podium.data.finding import (
+    BAD,
+    EXAMPLES,
+    NAMED,
+    SEVERITIES,
+    Finding,
+    Severity,
+    by_hand,
+    counted,
+    exclude_line,
+    percent,
+    share_of,
+    shown_ids,
+    spread,
+    told,
+)
+from podium.data.leaks import betraying_ids, input_shift, near_duplicates, torn_splits
+from podium.data.target_checks import mask_values, overlaps, target_histogram, targets
 from podium.errors import PodiumError
-from podium.formats.submission import quoted
 
-Severity = Literal["error", "warning", "note"]
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-
-BAD = "podium prepare --exclude-bad"
-EXAMPLES = 6
-NAMED = 5
-"""Ids named in the text; the page shows as many pictures as `EXAMPLES`."""
 TINY_FOREGROUND = 0.02
 FULL = 0.999
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to know about the data.
-
-    Attributes:
-        name: A short stable title.
-        count: Of samples, unless ``what`` says otherwise.
-        what: What it means, as one sentence.
-        remedy: The command or the line of configuration that deals with it.
-        ids: All the samples it is about.
-        examples: {id: caption} of the pictures to show.
-        detail: Lines of figures.
-        part: Whose ids they are.
-    """
-
-    name: str
-    severity: Severity
-    count: int
-    what: str
-    remedy: str
-    ids: tuple[str, ...] = ()
-    examples: Mapping[str, str] = field(default_factory=dict)
-    detail: tuple[str, ...] = ()
-    part: Literal["train", "test"] = "train"
-
-    def tree(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self) | {"ids": list(self.ids), "detail": list(self.detail), "examples": dict(self.examples)}
-
-    @property
-    def action(self) -> str:
-        """What to call the remedy: a note asks for nothing."""
-        return "setting" if self.severity == "note" else "to do"
-
-    def named(self) -> str:
-        """The first few ids."""
-        more = f" … {len(self.ids) - NAMED} more" if len(self.ids) > NAMED else ""
-        return ", ".join(self.ids[:NAMED]) + more
 
 
 def audit(facts: Facts) -> list[Finding]:
@@ -77,8 +46,13 @@ def audit(facts: Facts) -> list[Finding]:
 
 
 def histogram(facts: Facts) -> list[tuple[str, int]]:
-    """(label, number of masks) of the mask areas in per cent of the image: the empty ones, then equal steps."""
-    shares = facts.usable["share"].to_numpy() * 100
+    """(label, number of masks) of the mask areas in per cent of the image: the empty ones, then equal steps.
+
+    Where targets are values of a table, these instead: classes, or equal steps.
+    """
+    if not facts.pixel_targets:
+        return target_histogram(facts)
+    shares = facts.usable["share"].drop_nulls().to_numpy() * 100
     top = float(shares.max(initial=0))
     step = next((s for s in (0.1, 0.2, 0.5, 1, 2, 5) if top <= 10 * s), 10)
     edges = [round(step * i, 1) for i in range(int(np.ceil(top / step)) + 1)]
@@ -120,14 +94,14 @@ def _bad(name: str, frame: pl.DataFrame, means: str, part: Literal["train", "tes
     if rows:
         ids = tuple(id for id, _ in rows)
         detail = tuple(f"{id}: {error}" for id, error in rows[:10])
-        what = f"{_n(len(rows), 'sample')} {means}."
+        what = f"{counted(len(rows), 'sample')} {means}."
         yield Finding(name, "error", len(rows), what, BAD, ids, dict(rows[:EXAMPLES]), detail, part)
 
 
 def _excluded(facts: Facts) -> Iterable[Finding]:
     if facts.excluded:
         ids, detail = tuple(facts.excluded), tuple(f"{id}: {why}" for id, why in list(facts.excluded.items())[:10])
-        what = f"{_n(len(ids), 'sample')} in exclude.csv: left out of training and folds."
+        what = f"{counted(len(ids), 'sample')} in exclude.csv: left out of training and folds."
         remedy = "to take one back, delete its line in exclude.csv"
         yield Finding("excluded", "note", len(ids), what, remedy, ids, {}, detail)
 
@@ -142,7 +116,7 @@ def _image_sizes(facts: Facts) -> Iterable[Finding]:
     detail = tuple(f"{b}x{a}: {train[a, b]} train, {test[a, b]} test" for (a, b), _ in (train + test).most_common(12))
     what = f"Images come in {len(train + test)} sizes, most are {w}x{h}"
     what += "" if size else "; training needs one size, or crops"
-    what += f"; {_n(new, 'test image')} of a size that training never sees." if new else "."
+    what += f"; {counted(new, 'test image')} of a size that training never sees." if new else "."
     remedy = f"input.size = {list(size or (h, w))} in recipes/baseline.toml" + (" resizes them all" if size else "")
     shown = {id: f"{b}x{a}" for id, a, b in odd.select("id", "height", "width").rows()[:EXAMPLES]}
     severity: Severity = "note" if size else "warning"
@@ -181,32 +155,33 @@ def _mask_kinds(facts: Facts) -> Iterable[Finding]:
         yield Finding("mixed mask encodings", "note", len(odd), what, remedy, tuple(odd["id"]), shown, detail)
     if lossy:
         ids = tuple(facts.train.filter(pl.col("mask_kind").str.starts_with("JPEG"))["id"])
-        what = f"{_n(lossy, 'mask')} stored as JPEG, whose edges are noisy; only values above half count."
+        what = f"{counted(lossy, 'mask')} stored as JPEG, whose edges are noisy; only values above half count."
         severity: Severity = "note" if values == "0/max" else "warning"
         yield Finding("JPEG masks", severity, lossy, what, 'data.mask_values = "0/max" in competition.toml', ids)
 
 
 def _empty_and_full(facts: Facts) -> Iterable[Finding]:
     good, metric, data = facts.usable, facts.competition.metric, facts.competition.data
+    if not facts.pixel_targets or data.mask_values == "classes":
+        return
     empty, full = good.filter(pl.col("area") == 0), good.filter(pl.col("share") >= FULL)
     for name, frame in (("all masks empty", empty), ("all masks full", full)):
         if len(frame) == len(good) > 0 and data.train_masks:
             what = "Not one mask has both foreground and background, so they are probably read the wrong way."
             remedy = f'data.mask_values = "{"0/max" if data.mask_values == "0/1" else "0/1"}" in competition.toml'
-            yield Finding(name, "error", len(frame), what, remedy, tuple(frame["id"]), _shown(frame))
+            yield Finding(name, "error", len(frame), what, remedy, tuple(frame["id"]), shown_ids(frame))
             return
     if len(empty):
-        what = (
-            f"{_share(empty, good)} of the masks are empty: there one stray pixel costs the whole {metric} of an image."
-        )
+        what = f"{share_of(empty, good)} of the masks are empty: "
+        what += f"there one stray pixel costs the whole {metric} of an image."
         remedy = f'metric = "{metric}" in competition.toml: make sure that the board scores empty masks like it'
-        yield Finding("empty masks", "note", len(empty), what, remedy, tuple(empty["id"]), _shown(empty))
+        yield Finding("empty masks", "note", len(empty), what, remedy, tuple(empty["id"]), shown_ids(empty))
     if len(full):
         what = (
-            f"{_share(full, good)} of the masks cover 99.9% of the image or more: right in some data, a slip in most."
+            f"{share_of(full, good)} of the masks cover 99.9% of the image or more: right in some data, a slip in most."
         )
-        remedy = _by_hand(full, "full mask")
-        yield Finding("full masks", "warning", len(full), what, remedy, tuple(full["id"]), _shown(full))
+        remedy = by_hand(full, "full mask")
+        yield Finding("full masks", "warning", len(full), what, remedy, tuple(full["id"]), shown_ids(full))
 
 
 def _clusters(facts: Facts) -> list[tuple[list[str], list[str | None]]]:
@@ -221,21 +196,30 @@ def _identical(facts: Facts) -> Iterable[Finding]:
     if not clusters:
         return
     members, (first, second, *_) = tuple(id for c in clusters for id in c), clusters[0]
-    what = f"{len(members)} training images are pixel for pixel the same as another, in {_n(len(clusters), 'cluster')}"
+    what = f"{len(members)} training images are pixel for pixel the same as another, "
+    what += f"in {counted(len(clusters), 'cluster')}"
     what += f" (the largest has {len(clusters[0])})."
     shown = {c[0]: f"{len(c)} times" for c in clusters[:EXAMPLES]}
-    remedy = f"podium prepare keeps them in one fold; to train on fewer, a {_line(second, f'same image as {first}')}"
-    yield Finding("identical images", "warning", len(members), what, remedy, members, shown, _told(clusters))
+    remedy = (
+        f"podium prepare keeps them in one fold; to train on fewer, a {exclude_line(second, f'same image as {first}')}"
+    )
+    yield Finding("identical images", "warning", len(members), what, remedy, members, shown, told(clusters))
 
 
 def _contradictory(facts: Facts) -> Iterable[Finding]:
-    torn = [ids for ids, digests in _clusters(facts) if len({d for d in digests if d}) > 1]
+    torn = [
+        ids
+        for ids, digests in _clusters(facts)
+        if len({d for d in digests if d}) > 1 or len({facts.values.get(id) for id in ids}) > 1
+    ]
     if torn:
         members = tuple(id for cluster in torn for id in cluster)
-        what = f"{_n(len(torn), 'cluster')} of identical images with different masks: at most one mask is right."
+        what = f"{counted(len(torn), 'cluster')} of identical images with different targets: at most one is right."
         shown = {id: f"cluster {n}" for n, cluster in enumerate(torn[:3], 1) for id in cluster[:2]}
-        remedy = f"keep the better one: a {_line(torn[0][1], 'wrong mask')}"
-        yield Finding("same image, different masks", "warning", len(members), what, remedy, members, shown, _told(torn))
+        remedy = f"keep the better one: a {exclude_line(torn[0][1], 'wrong target')}"
+        yield Finding(
+            "same image, different targets", "warning", len(members), what, remedy, members, shown, told(torn)
+        )
 
 
 def _in_test(facts: Facts) -> Iterable[Finding]:
@@ -243,8 +227,10 @@ def _in_test(facts: Facts) -> Iterable[Finding]:
     shared = facts.train.join(tested, on="pixels", maintain_order="left")  # a null joins nothing
     if len(shared):
         n = len({id for ids in shared["there"] for id in ids})
-        what = f"{_n(len(shared), 'training image')} also in the test set ({n} there), so the board rewards memory."
-        remedy = f"to be judged on new images only, a {_line(shared['id'][0], 'in the test set')}"
+        what = (
+            f"{counted(len(shared), 'training image')} also in the test set ({n} there), so the board rewards memory."
+        )
+        remedy = f"to be judged on new images only, a {exclude_line(shared['id'][0], 'in the test set')}"
         pairs: list[tuple[str, list[str]]] = shared.select("id", "there").rows()
         detail = tuple(f"{id} = test {', '.join(ids[:4])}{' …' if len(ids) > 4 else ''}" for id, ids in pairs[:10])
         first = shared.unique("pixels", keep="first", maintain_order=True).select("id", "there").rows()
@@ -256,16 +242,16 @@ def _blank(facts: Facts) -> Iterable[Finding]:
     blank = facts.train.filter(pl.col("flat"))
     if len(blank):
         marked = len(blank.filter((pl.col("area") > 0) & pl.col("mask_error").is_null()))
-        what = f"{_n(len(blank), 'image')} of one single colour, with nothing to see"
+        what = f"{counted(len(blank), 'image')} of one single colour, with nothing to see"
         what += f", and {marked} of them with a mask that is not empty." if marked else "; their masks are empty."
         severity: Severity = "warning" if marked else "note"
-        remedy = f"to leave them out, for each a {_line(blank['id'][0], 'blank')}"
-        yield Finding("blank images", severity, len(blank), what, remedy, tuple(blank["id"]), _shown(blank))
+        remedy = f"to leave them out, for each a {exclude_line(blank['id'][0], 'blank')}"
+        yield Finding("blank images", severity, len(blank), what, remedy, tuple(blank["id"]), shown_ids(blank))
 
 
 def _mask_area(facts: Facts) -> Iterable[Finding]:
     filled = facts.usable.filter(pl.col("area") > 0).sort("share", "id")
-    if not len(filled):
+    if not len(filled) or len(facts.competition.classes) > 1:
         return
     points = (0, 5, 25, 50, 75, 95, 100)
     values = np.quantile(filled["share"].to_numpy() * 100, np.array(points) / 100)
@@ -298,6 +284,8 @@ def _bars(bars: Sequence[tuple[str, int]]) -> list[str]:
 
 def _balance(facts: Facts) -> Iterable[Finding]:
     good = facts.usable
+    if len(facts.competition.classes) != 1 or not facts.pixel_targets:
+        return
     pixels = int((good["height"] * good["width"]).sum())
     if pixels:
         share = int(good["area"].sum()) / pixels
@@ -318,14 +306,14 @@ def _groups(facts: Facts) -> Iterable[Finding]:
         yield Finding("no folds", "error", len(counts), what, facts.folds.remedy, (), {}, detail)
         return
     torn = max(counts.values()) > sum(counts.values()) / len(facts.folds)
-    if spec.group or spec.group_csv:
+    if spec.group or spec.group_csv:  # told apart by the user's rule
         key = f"data.group = '{spec.group}'" if spec.group else f'data.group_csv = "{spec.group_csv}"'
         remedy = f"{key} in competition.toml"
-        what = f"{_n(len(counts), 'group')} of {_range([*counts.values()])} samples"
+        what = f"{counted(len(counts), 'group')} of {spread([*counts.values()])} samples"
     else:
         remedy = "data.group = '^(?P<group>…)_' in competition.toml, if some belong together (one patient, one car)"
         what = "Each sample is a group of its own, but for identical images"
-    what += f"; {len(facts.folds)} folds of {_range(facts.folds)} samples keep groups together"
+    what += f"; {len(facts.folds)} folds of {spread(facts.folds)} samples keep groups together"
     what += ", unequal because one group is larger than a fold." if torn else "."
     yield Finding("groups and folds", "warning" if torn else "note", len(counts), what, remedy, (), {}, detail)
 
@@ -342,41 +330,13 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     _mask_kinds,
     _mask_area,
     _balance,
+    targets,
+    overlaps,
+    mask_values,
     _groups,
+    torn_splits,
+    near_duplicates,
+    betraying_ids,
+    input_shift,
     _excluded,
 )
-
-
-def _n(n: int, noun: str) -> str:
-    return f"{n} {noun}{'s' * (n != 1)}"
-
-
-def percent(value: float) -> str:
-    """Two significant digits or whole: 0.0098%, 3.5%, 28%; 100% only where nothing is missing."""
-    if 99.5 <= value < 100:
-        return f"{np.floor(value * 100) / 100:.2f}%"
-    return f"{value:.0f}%" if value >= 9.95 or value == 0 else f"{value:.1f}%" if value >= 0.095 else f"{value:.2g}%"
-
-
-def _range(values: Sequence[int]) -> str:
-    return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
-
-
-def _share(part: pl.DataFrame, whole: pl.DataFrame) -> str:
-    return f"{len(part)} of {len(whole)} ({percent(100 * len(part) / len(whole))})"
-
-
-def _shown(frame: pl.DataFrame) -> dict[str, str]:
-    return dict.fromkeys(frame["id"].to_list()[:EXAMPLES], "")
-
-
-def _line(id: str, reason: str) -> str:
-    return f"line in exclude.csv (header: id,reason,by): {quoted(id)},{quoted(reason)},me"
-
-
-def _by_hand(frame: pl.DataFrame, reason: str) -> str:
-    return "for each that is wrong, a " + _line(frame["id"][0], reason)
-
-
-def _told(clusters: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    return tuple(f"{len(c)} times: {', '.join(c[:4])}{' …' if len(c) > 4 else ''}" for c in clusters[:8])

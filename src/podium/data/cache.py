@@ -9,31 +9,82 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 from blake3 import blake3
 
+from podium.errors import DataError
 from podium.files import write_atomic
 
 WORKERS = min(16, os.cpu_count() or 1)
 
+STORE_FORMAT = 3
+"""Part of every key: raised when stores are laid out differently on disk."""
+
 
 @dataclass(frozen=True)
 class Stage:
-    """What `prepare` tells about one stage."""
+    """What `prepare` tells about one stage.
+
+    Attributes:
+        did: What was done, where it is neither "reused" nor "built".
+    """
 
     name: str
     folder: Path
     reused: bool
     why: str
+    did: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name}: {'reused' if self.reused else 'built'}, {self.why}"
+        return f"{self.name}: {self.did or ('reused' if self.reused else 'built')}, {self.why}"
+
+
+class NotBuilt(DataError):
+    """A store that is not there, while one only looks."""
+
+
+@dataclass
+class Looking:
+    """What the stages would read, found out without building anything.
+
+    Attributes:
+        seen: Folders of the stores they read.
+        missing: (stage, digest of its settings) of the stores that they would have to build.
+    """
+
+    seen: set[Path] = field(default_factory=set)
+    missing: set[tuple[str, str]] = field(default_factory=set)
+
+
+_looking: ContextVar[Looking | None] = ContextVar("looking", default=None)
+
+
+@contextlib.contextmanager
+def looking() -> Iterator[Looking]:
+    """Within the block no store is built and no log is written: a store that is not there raises `NotBuilt`."""
+    found = Looking()
+    token = _looking.set(found)
+    try:
+        yield found
+    finally:
+        _looking.reset(token)
+
+
+def looked_at(folder: Path, stage: str, digest: str) -> bool:
+    """Whether somebody only looks; what a stage is about to open is noted for them."""
+    found = _looking.get()
+    if found is not None and folder.exists():
+        found.seen.add(folder)
+    elif found is not None:
+        found.missing.add((stage, digest))
+    return found is not None
 
 
 def content_hashes(files: Sequence[Path], memo: Path) -> dict[Path, str]:
@@ -78,7 +129,7 @@ def _digest(path: Path) -> str:
 
 def stage_key(name: str, content: Iterable[tuple[str, str]], settings: Mapping[str, object]) -> str:
     """A short key of a stage: its name, (id, content hash) of every input, and the settings it reads."""
-    text = orjson.dumps([name, sorted(content), dict(settings)], option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps([STORE_FORMAT, name, sorted(content), dict(settings)], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()[:16]
 
 
@@ -90,6 +141,8 @@ class StageLog:
 
     def why(self, name: str, content: Mapping[str, str], settings: Mapping[str, object]) -> str:
         """In words, what changed since the stage was last made; and remember the new state."""
+        if _looking.get() is not None:
+            return ""
         log = self._read()
         before = log.get(name)
         log[name] = {"content": dict(content), "settings": dict(settings)}

@@ -11,33 +11,59 @@ from pydantic import Field, field_validator, model_validator
 from podium.config import Config
 from podium.formats.submission import SubmissionFormat
 
+Task = Literal["segmentation", "instances", "classification", "regression"]
+Patterns = str | list[str]
+
+_TARGETS = ("train_masks", "train_rle", "targets")
+
 
 class DataConfig(Config):
     """Where images and targets are; paths are relative to the workspace's `data/`."""
 
-    train_images: str = Field(description="glob of the training images; the file name without its ending is the id")
-    train_masks: str | None = Field(None, description="mask file of an id, with {id} in its name; or set train_rle")
-    mask_values: Literal["0/1", "0/max"] = Field("0/max", description="0/1: any non-zero value; 0/max: above half")
+    train_images: Patterns = Field(
+        description="glob (or several) of the training images; the file name without its ending is the id. "
+        "{class} stands for a folder a class, {id}_{view} for several images a sample"
+    )
+    views: list[str] = Field([], description="names of the views, where train_images has {view}")
+    train_masks: Patterns | None = Field(
+        None, description="mask file of an id, with {id} in its name; {class} for a folder a class"
+    )
+    mask_values: Literal["0/1", "0/max", "classes", "instances"] = Field(
+        "0/max", description="0/1: non-zero is foreground; 0/max: above half; classes: by [classes]; instances: numbers"
+    )
+    ignore: list[int] = Field([], description="mask values that are neither trained on nor scored")
+    exclude_classes: list[str] = Field([], description="folders of {class} that are left out")
     train_rle: str | None = Field(None, description="CSV with run-length masks, read as [submission] says")
-    test_images: str | None = Field(None, description="glob of the test images")
+    train_csv: str | None = Field(None, description="CSV with the targets, a row a sample")
+    id_column: str | None = Field(None, description="the id column of train_csv")
+    targets: list[str] = Field([], description="target columns of train_csv")
+    separator: str | None = Field(None, description="what separates several labels in one target column")
+    inputs: list[str] = Field([], description="columns of train_csv that a model may use beside the image")
+    val_images: str | None = Field(None, description="glob of the official validation images, part of train_images")
+    test_images: Patterns | None = Field(None, description="glob of the test images")
+    test_masks: Patterns | None = Field(None, description="masks of the test images, where they are published")
     sample_submission: str | None = Field(None, description="CSV whose ids a submission must have, in this order")
     group: str | None = Field(None, description="regular expression over the id with a group called 'group'")
     group_csv: str | None = Field(None, description="or a CSV file that gives each id its group")
     group_id_column: str | None = Field(None, description="the id column of group_csv")
     group_column: str | None = Field(None, description="the group column of group_csv")
 
-    @field_validator("train_images", "train_masks", "train_rle", "test_images", "sample_submission", "group_csv")
+    @field_validator(
+        "train_images", "train_masks", "train_rle", "train_csv", "val_images", "test_images", "test_masks",
+        "sample_submission", "group_csv",
+    )  # fmt: skip
     @classmethod
-    def _lies_in_data(cls, value: str | None) -> str | None:
-        if value is not None and (not value.strip() or PurePath(value).is_absolute()):
+    def _lies_in_data(cls, value: Patterns | None) -> Patterns | None:
+        if value is not None and any(not v.strip() or PurePath(v).is_absolute() for v in listed(value)):
             raise ValueError("a path inside data/, relative to it")
         return value
 
-    @field_validator("train_masks")
+    @field_validator("train_masks", "test_masks")
     @classmethod
-    def _has_id(cls, value: str | None) -> str | None:
-        if value is not None and (value.count("{id}") != 1 or "{id}" not in PurePath(value).name):
-            raise ValueError("a path with {id} once in the file's name, for instance train_masks/{id}_mask.gif")
+    def _has_id(cls, value: Patterns | None) -> Patterns | None:
+        for pattern in listed(value):
+            if pattern.count("{id}") != 1:
+                raise ValueError("a path with {id} once, for instance train_masks/{id}_mask.gif or s/{id}/masks/*.png")
         return value
 
     @field_validator("group")
@@ -54,13 +80,30 @@ class DataConfig(Config):
 
     @model_validator(mode="after")
     def _fits_together(self) -> DataConfig:
-        if (self.train_masks is None) == (self.train_rle is None):
-            raise ValueError("exactly one of data.train_masks and data.train_rle")
+        sources = [name for name in _TARGETS if getattr(self, name)] + ["{class}"] * self.class_folders
+        if len(sources) != 1:
+            raise ValueError(
+                "exactly one of data.train_masks, data.train_rle, data.targets, or {class} in data.train_images"
+            )
+        if self.targets and not (self.train_csv and self.id_column):
+            raise ValueError("data.train_csv and data.id_column beside data.targets")
+        if self.views and not all("{id}" in p and "{view}" in p for p in listed(self.train_images)):
+            raise ValueError("{id} and {view} in data.train_images, since there are data.views")
         if self.group_csv and not (self.group_id_column and self.group_column):
             raise ValueError("data.group_id_column and data.group_column beside data.group_csv")
         if self.group and self.group_csv:
             raise ValueError("one of data.group and data.group_csv")
         return self
+
+    @property
+    def class_folders(self) -> bool:
+        """Whether the folder that an image lies in is its class."""
+        return any("{class}" in p for p in listed(self.train_images))
+
+
+def listed(patterns: Patterns | None) -> list[str]:
+    """One pattern, several or none, as a list."""
+    return [] if patterns is None else [patterns] if isinstance(patterns, str) else patterns
 
 
 class FoldsConfig(Config):
@@ -68,6 +111,25 @@ class FoldsConfig(Config):
 
     k: int = Field(5, ge=2, le=100, description="number of folds")
     seed: int = Field(0, ge=0, description="another seed makes another split, where there is no folds.csv yet")
+    strategy: Literal[
+        "auto", "random", "stratified", "grouped", "stratified-grouped", "binned", "rank", "official", "file", "time"
+    ] = Field("auto", description="how to split; groups stay whole in every one; auto: what suits the data")
+    by: str | None = Field(
+        None,
+        min_length=1,
+        description="what to split by: area, target, empty, id, a column of data.inputs, or FILE.csv:COLUMN in data/",
+    )
+    bins: int = Field(10, ge=2, le=100, description="into how many bins a number goes to be in equal parts in folds")
+    gap: int = Field(0, ge=0, description="time: samples this near to a fold do not train while it validates")
+    file: str | None = Field(None, min_length=1, description="file: CSV with columns id and fold, in the workspace")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> FoldsConfig:
+        if (self.file is None) == (self.strategy == "file"):
+            raise ValueError('folds.file and folds.strategy = "file" together')
+        if self.gap and self.strategy != "time":
+            raise ValueError('folds.gap with folds.strategy = "time" only')
+        return self
 
 
 class BoardConfig(Config):
@@ -82,10 +144,16 @@ class Competition(Config):
     """One competition, as `competition.toml` says it."""
 
     name: str = Field(min_length=1, description="the competition's name")
-    task: Literal["segmentation"] = Field("segmentation", description="what is predicted")
+    task: Task = Field("segmentation", description="what is predicted")
+    labels: Literal["one", "many"] = Field("one", description="one class a pixel or sample, or several at once")
     metric: str = Field("dice", description="what validation and the board score; the registries page lists them")
     data: DataConfig
-    classes: dict[str, int] = Field({"foreground": 1}, description="the one class = 1", min_length=1, max_length=1)
+    classes: dict[str, int] = Field({"foreground": 1}, description="class = its value in masks, or its number")
     submission: SubmissionFormat = SubmissionFormat()
     folds: FoldsConfig = FoldsConfig()
     board: BoardConfig = BoardConfig()
+
+    @property
+    def binary(self) -> bool:
+        """Whether there is one foreground class to be segmented."""
+        return self.task == "segmentation" and self.data.mask_values in ("0/1", "0/max") and len(self.classes) == 1

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from blake3 import blake3
 
-from podium.data.competition import Competition
-from podium.data.folds import make_folds, read_folds
+from podium.data.competition import Competition, FoldsConfig
+from podium.data.folds import FoldInput, make_folds, read_folds
+from podium.data.infer import id_column
 from podium.data.prepare import Preparer, TrainStores
+from podium.data.preprocess import Input
 from podium.data.samples import Problem, Sample, list_samples, merge_groups, read_exclusions
+from podium.data.similar import Similar, describe, join, search_similar
 from podium.data.store import Pixels, Store
+from podium.data.traits import image_traits
 from podium.errors import DataError, PodiumError
-from podium.formats import images
+from podium.formats import images, tables
 
 TRAIN_SCHEMA = pl.Schema(
     {
@@ -50,6 +55,13 @@ class Facts:
         excluded: {id: reason} of `exclude.csv`.
         input_size: The recipe's [height, width].
         folds: Sizes of the folds, or why there can be none.
+        values: {id: targets} of the training samples, where these are values of a table.
+        splits: {id: "train" or "val"} where there is an official split.
+        test_groups: {id: group} of the test images.
+        similar: Duplicates and similar images among all; ids begin with "train/" or "test/".
+        class_shares: {class: share of the labelled pixels} where masks hold several.
+        remarks: (table, column, {id: value}) where a table beside the images tells of overlapping masks.
+        traits: Cheap figures of images: id, part ("train" or "test"), and a column a trait.
     """
 
     competition: Competition
@@ -59,6 +71,18 @@ class Facts:
     excluded: dict[str, str] = field(default_factory=dict)
     input_size: Sequence[int] | None = None
     folds: list[int] | PodiumError = field(default_factory=list)
+    values: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    splits: dict[str, str] = field(default_factory=dict)
+    test_groups: dict[str, str] = field(default_factory=dict)
+    similar: Similar | None = None
+    traits: pl.DataFrame = field(default_factory=pl.DataFrame)
+    class_shares: dict[str, float] = field(default_factory=dict)
+    remarks: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+
+    @property
+    def pixel_targets(self) -> bool:
+        """Whether targets are masks, not values of a table."""
+        return self.competition.task in ("segmentation", "instances")
 
     @property
     def usable(self) -> pl.DataFrame:
@@ -67,27 +91,71 @@ class Facts:
         return good.with_columns(share=pl.col("area") / (pl.col("height") * pl.col("width")))
 
 
-def gather(competition: Competition, root: Path, size: Sequence[int] | None) -> tuple[Facts, TrainStores]:
+def gather(competition: Competition, root: Path, given: Input) -> tuple[Facts, TrainStores]:
     """Build or reuse the stores of a workspace and read from them what is to be known.
 
     Args:
         root: The workspace's folder.
-        size: The recipe's input size.
+        given: The recipe's `[input]`.
 
     Raises:
         DataError: if the files do not fit `competition.toml` at all; single bad samples are facts, not errors.
     """
     found, preparer = list_samples(competition, root / "data"), Preparer(competition, root / ".podium" / "cache")
-    stores = preparer.train(found.train, size)
+    stores = preparer.train(found.train, given)
     train = train_table(found.train, stores)
-    test = pl.DataFrame(schema=TEST_SCHEMA)
-    if found.test and preparer.fits(found.test, size):
-        test = _image_columns(preparer.images("test images", found.test, size)[1])
+    test, tested = pl.DataFrame(schema=TEST_SCHEMA), None
+    if found.test and preparer.fits(found.test, given):
+        tested = preparer.images("test images", found.test, given)[1]
+        test = _image_columns(tested)
     excluded = read_exclusions(root / "exclude.csv")
     keep = ~pl.col("id").is_in(list(excluded))
     train, test = _with_groups(train.filter(keep)), test.filter(keep).cast(TEST_SCHEMA)
     folds = _fold_sizes(competition, root / "folds.csv", train)
-    return Facts(competition, train, test, found.problems, excluded, size, folds), stores
+    size = preparer.preprocess(given).spatial.size
+    known: dict[str, Any] = {
+        "values": {s.id: s.values for s in found.train if s.values},
+        "splits": {s.id: s.split for s in found.train} if competition.data.val_images else {},
+        "test_groups": {s.id: s.group for s in found.test},
+        "similar": _similar(stores, tested),
+        "traits": image_traits(stores, tested, found),
+        "class_shares": _class_shares(competition, stores),
+        "remarks": _remarks(competition, root / "data", train["id"].to_list()),
+    }
+    return Facts(competition, train, test, found.problems, excluded, size, folds, **known), stores
+
+
+def _similar(stores: TrainStores, tested: Store | None) -> Similar:
+    """Duplicates and similar images among training and test images, all views of a sample included."""
+    seen = describe(stores.images).prefixed("train/")
+    for view in list(stores.views)[1:]:
+        seen = join(seen, describe(stores.views[view]).prefixed(f"train/{view}/"))
+    return search_similar(join(seen, describe(tested).prefixed("test/")) if tested else seen)
+
+
+def _class_shares(competition: Competition, stores: TrainStores) -> dict[str, float]:
+    if competition.data.mask_values != "classes" or competition.task != "segmentation":
+        return {}
+    names = sorted(competition.classes, key=lambda c: competition.classes[c])
+    counts = np.zeros(256, np.int64)
+    for i in range(len(stores.masks)):
+        if stores.masks.shape(i) != (0, 0):
+            counts += np.bincount(stores.masks.image(i).ravel(), minlength=256)[:256]
+    total = max(1, int(counts[: len(names)].sum()))
+    return {name: int(counts[n]) / total for n, name in enumerate(names)}
+
+
+def _remarks(competition: Competition, data: Path, ids: Sequence[str]) -> list[tuple[str, str, dict[str, str]]]:
+    if competition.task != "instances":
+        return []
+    found = []
+    for path in sorted(data.glob("*.csv")):
+        table = tables.read_csv(path)
+        told = id_column(table, set(ids))
+        for column in [c for c in table.columns if "overlap" in c.lower()] if told else []:
+            rows = {id: v for id, v in table.select(told[0], column).rows() if v not in ("", "0", "0.0")}  # type: ignore[index]
+            found += [(path.name, column, rows)] if rows else []
+    return found
 
 
 def train_table(samples: Sequence[Sample], stores: TrainStores) -> pl.DataFrame:
@@ -122,8 +190,9 @@ def _with_groups(train: pl.DataFrame) -> pl.DataFrame:
 def _fold_sizes(competition: Competition, path: Path, train: pl.DataFrame) -> list[int] | PodiumError:
     good = train.filter(pl.col("error").is_null() & pl.col("mask_error").is_null())
     groups, spec = dict(good.select("id", "group").rows()), competition.folds
+    plain = FoldsConfig(k=spec.k, seed=spec.seed)  # sizes and groups tell what there is to tell
     try:
-        folds = read_folds(path, groups, spec.k) if path.exists() else make_folds(groups, spec.k, spec.seed)
+        folds = read_folds(path, groups, spec.k) if path.exists() else make_folds(FoldInput.of(groups), plain)
     except DataError as error:
         return error
     return folds.sizes()

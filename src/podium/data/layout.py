@@ -12,13 +12,21 @@ from pathlib import Path
 
 import polars as pl
 
-from podium.data.samples import IMAGE_SUFFIXES
+from podium.data.targets import IMAGE_SUFFIXES
 from podium.errors import DataError
 from podium.formats import masks, tables
 
-_MASK_WORDS = re.compile(r"mask|label|annot|truth|(^|[^a-z])gt([^a-z]|$)|segm|target", re.IGNORECASE)
-_TEST_WORDS = re.compile(r"(^|[^a-z])test", re.IGNORECASE)
-_TABLES = {".csv"}
+_MASK_WORDS = re.compile(
+    r"mask|label|annot|truth|(^|[^a-z])(gts?|segs?)([^a-z]|$)|segm|target|1st_manual", re.IGNORECASE
+)
+TEST_WORDS = re.compile(r"(^|[^a-z])test", re.IGNORECASE)
+VAL_WORDS = re.compile(r"(^|[^a-z])val(id|idation)?([^a-z]|$|annot|mask|label|image|gt)", re.IGNORECASE)
+_TRAIN_WORDS = re.compile(r"(^|[^a-z])train", re.IGNORECASE)
+_LITTER = re.compile(r"^(\..*|__macosx|thumbs?|thumbnails?|\$recycle\.bin|@eadir)$", re.IGNORECASE)
+_OTHER_DRAWINGS = re.compile(
+    r"(^|_)(objects?|inst(ance)?s?|colou?rs?|rgb|vis(ual\w*)?|overlays?|previews?|edges?|bound\w*|soft|png|raw)(_|$)"
+)
+_MANY_FOLDERS = 20
 
 
 @dataclass(frozen=True)
@@ -41,21 +49,61 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class Pairing:
-    """An image folder, its mask folder, and how a mask's stem is made of the id: before + id + after."""
+    """An image folder, its mask folder, and how a mask's stem is made of the id: before + id + after.
+
+    Attributes:
+        image_affix: What stands around the id in an image's stem, where names differ on both sides (img_1, gt_1).
+    """
 
     images: ImageFolder
     masks: ImageFolder
     before: str
     after: str
+    image_affix: tuple[str, str] = ("", "")
 
-    def mask_of(self, id: str) -> Path | None:
-        """The mask file of an id."""
-        return self.masks.files.get(f"{self.before}{id}{self.after}")
+    def mask_of(self, stem: str) -> Path | None:
+        """The mask file of an image's stem."""
+        return self.masks.files.get(f"{self.before}{self.id_of(stem)}{self.after}")
+
+    def id_of(self, stem: str) -> str:
+        """The id in an image's stem."""
+        return stem.removeprefix(self.image_affix[0]).removesuffix(self.image_affix[1])
 
     @property
     def ids(self) -> list[str]:
-        """Ids that have a mask."""
-        return [id for id in self.images.files if self.mask_of(id)]
+        """Stems of the images that have a mask."""
+        return [stem for stem in self.images.files if self.mask_of(stem)]
+
+    @property
+    def images_pattern(self) -> str:
+        """A glob of the images, with {id} where it is not their whole name."""
+        before, after = self.image_affix
+        return self.images.pattern(stem=f"{glob.escape(before)}{{id}}{glob.escape(after)}" if before or after else "*")
+
+    @property
+    def masks_pattern(self) -> str:
+        """A glob of the masks with {id} in it."""
+        return self.masks.pattern(stem=f"{glob.escape(self.before)}{{id}}{glob.escape(self.after)}")
+
+
+@dataclass(frozen=True)
+class SampleFolders:
+    """A folder a sample: stage1_train/<id>/images/<id>.png beside stage1_train/<id>/masks/*.png, one file an object."""
+
+    parent: str
+    images: str
+    masks: str
+    files: dict[str, list[Path]]
+
+    @property
+    def images_pattern(self) -> str:
+        """A glob of the images."""
+        return f"{glob.escape(self.parent)}/{{id}}/{glob.escape(self.images)}/*.*".removeprefix("./")
+
+    @property
+    def masks_pattern(self) -> str:
+        """A glob of the masks of all objects."""
+        return f"{glob.escape(self.parent)}/{{id}}/{glob.escape(self.masks)}/*.*".removeprefix("./")
 
 
 @dataclass
@@ -68,7 +116,9 @@ class Layout:
 
 
 def scan(root: Path) -> Layout:
-    """List a data folder: image folders by path, CSV tables by path. Hidden files and folders are passed over.
+    """List a data folder: image folders by path, CSV tables by path.
+
+    Hidden files and folders, thumbnails and what file managers leave are passed over.
 
     Raises:
         DataError: if the folder is missing or holds no image, or a table cannot be read.
@@ -79,15 +129,20 @@ def scan(root: Path) -> Layout:
             f"the data folder is {kind}", where=root, remedy="give the folder that the data was unpacked into"
         )
     found: dict[str, list[Path]] = defaultdict(list)
-    layout = Layout(root)
+    layout, seen = Layout(root), set[str]()
     for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
+        real = os.path.realpath(folder)
+        if real in seen:  # a link to a folder above: it would go round for ever
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(s for s in subfolders if not _LITTER.match(s))
         relative = Path(folder).relative_to(root).as_posix()
         for name in sorted(n for n in names if not n.startswith(".")):
             path = Path(folder) / name
-            if path.suffix.lower() in IMAGE_SUFFIXES:
+            if path.suffix.lower() in IMAGE_SUFFIXES and is_plain(path):
                 found[relative].append(path)
-            elif path.suffix.lower() in _TABLES:
+            elif name.lower().endswith((".csv", ".csv.gz")) and is_plain(path):
                 layout.tables[path.relative_to(root).as_posix()] = tables.read_csv(path)
     if not found:
         raise DataError(
@@ -98,6 +153,30 @@ def scan(root: Path) -> Layout:
         )
     layout.folders = [ImageFolder(path, files) for path, paths in found.items() for files in _by_stem(paths)]
     return layout
+
+
+def sample_folders(layout: Layout) -> list[SampleFolders]:
+    """Folders of one sample each, where there are some: those with masks first, the largest first."""
+    families: dict[tuple[str, str], dict[str, list[Path]]] = defaultdict(dict)
+    for folder in layout.folders:
+        above, _, own = folder.path.rpartition("/")
+        parent, _, sample = above.rpartition("/")
+        if sample:
+            families[parent or ".", own].setdefault(sample, []).extend(folder.files.values())
+    out = []
+    for (parent, own), of_sample in families.items():
+        alone = sum(len(files) == 1 and files[0].stem == sample for sample, files in of_sample.items())
+        if len(of_sample) < 3 or alone * 10 < 9 * len(of_sample) or _MASK_WORDS.search(own):
+            continue
+        beside = [
+            (sum(len(f) for f in files.values()), name, files)
+            for (other, name), files in families.items()
+            if other == parent and name != own and len(files.keys() & of_sample.keys()) * 2 > len(of_sample)
+        ]
+        named = [b for b in beside if _MASK_WORDS.search(b[1])]
+        name, files = max(named or beside, default=(0, "", dict[str, list[Path]]()), key=lambda b: b[0])[1:]
+        out.append(SampleFolders(parent, own, name, files or of_sample))
+    return sorted(out, key=lambda f: (not f.masks, bool(TEST_WORDS.search(f.parent)), -len(f.files)))
 
 
 def _by_stem(paths: Sequence[Path]) -> list[dict[str, Path]]:
@@ -114,21 +193,81 @@ def pair_masks(layout: Layout) -> list[Pairing]:
 
     A mask folder is one whose name says so, or whose files look like masks while another folder's names match them.
     """
-    pairs = []
-    for masks_folder in layout.folders:
-        named = bool(_MASK_WORDS.search(masks_folder.path.rpartition("/")[2]))
-        for images in layout.folders:
-            if images is masks_folder or (_MASK_WORDS.search(images.path.rpartition("/")[2]) and not named):
-                continue
-            affix = _affix(images.files, masks_folder.files)
-            if affix is None:
-                continue
-            pair = Pairing(images, masks_folder, *affix)
-            if len(pair.ids) >= max(1, len(images.files) // 2) and (named or _look_like_masks(masks_folder)):
-                pairs.append(pair)
+    pairs = [
+        pair
+        for masks_folder in layout.folders
+        for images in layout.folders
+        if images is not masks_folder and (pair := _pair(images, masks_folder, len(layout.folders))) is not None
+    ]
     pairs += [within for folder in layout.folders if (within := _pair_within(folder)) is not None]
     pairs = [p for p in pairs if not any(o.masks is p.images for o in pairs if o is not p)]
-    return sorted(pairs, key=lambda p: (bool(_TEST_WORDS.search(p.images.path)), -len(p.ids), p.images.path))
+    return sorted(pairs, key=lambda p: (bool(TEST_WORDS.search(p.images.path)), -len(p.ids), p.images.path))
+
+
+def _pair(images: ImageFolder, masks_folder: ImageFolder, n_folders: int) -> Pairing | None:
+    parent, _, own = masks_folder.path.rpartition("/")
+    named = any(_MASK_WORDS.search(n) for n in (own, *parent.split("/")[-2:]))
+    if _MASK_WORDS.search(images.path.rpartition("/")[2]) and not named:
+        return None
+    splits = {split_of(images.path), split_of(masks_folder.path)} - {""}
+    if len(splits) > 1:
+        return None
+    same = len(images.files.keys() & masks_folder.files.keys())
+    if not named and same * 2 < len(images.files):
+        return None
+    if same == 0 and n_folders > _MANY_FOLDERS and len(masks_folder.files) * 2 < len(images.files):
+        return None  # each try costs, and there are many
+    affix = _affix(images.files, masks_folder.files)
+    if affix is not None:
+        pair = Pairing(images, masks_folder, *affix)
+    elif named and (both := _affixes(images.files, masks_folder.files)) is not None:
+        pair = Pairing(images, masks_folder, *both[1], image_affix=both[0])
+    else:
+        return None
+    enough = len(pair.ids) >= max(1, len(images.files) // 2)
+    return pair if enough and (named or _look_like_masks(masks_folder)) else None
+
+
+def split_of(path: str) -> str:
+    """Which official split a folder's path names: train, val, test, or none ("")."""
+    words = {"test": TEST_WORDS, "val": VAL_WORDS, "train": _TRAIN_WORDS}
+    return next((name for name, rule in words.items() if rule.search(path)), "")
+
+
+def other_drawings(pairs: Sequence[Pairing]) -> list[Pairing]:
+    """Of several mask folders of the same images, those that draw the same once more: in colour, by objects, soft."""
+    told = [p for p in pairs if _OTHER_DRAWINGS.search(_split_words(p.masks.path.rpartition("/")[2]))]
+    return told if len(told) < len(pairs) else []
+
+
+def _split_words(name: str) -> str:
+    """'SegmentationObject' -> 'segmentation_object'."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _affixes(images: Iterable[str], masks_stems: Iterable[str]) -> tuple[tuple[str, str], tuple[str, str]] | None:
+    """What stands around the id in images and in masks (img_1 and gt_1): the parts that all names share."""
+    of_images, of_masks = sorted(images), sorted(masks_stems)
+    if len(of_images) < 2 or len(of_masks) < 2:
+        return None
+    around = _shared(of_images), _shared(of_masks)
+    (before, after), (m_before, m_after) = around
+    ids = {s[len(before) : len(s) - len(after)] for s in of_images}
+    of_mask_ids = {s[len(m_before) : len(s) - len(m_after)] for s in of_masks}
+    return around if all(ids) and len(ids & of_mask_ids) * 2 > len(ids) else None
+
+
+def _beginning(names: Sequence[str]) -> str:
+    """What all names begin with."""
+    low, high = min(names), max(names)
+    return low[: next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))]
+
+
+def _shared(stems: Sequence[str]) -> tuple[str, str]:
+    """The longest common beginning and end of names, without digits that belong to a number between them."""
+    before = re.sub(r"[0-9]+$", "", _beginning(stems))
+    after = _beginning([s[len(before) :][::-1] for s in stems])[::-1]
+    return before, re.sub(r"^[0-9]+", "", after)
 
 
 def _affix(images: Iterable[str], masks_stems: Iterable[str]) -> tuple[str, str] | None:
@@ -178,13 +317,18 @@ def spread(items: Sequence[Path], n: int) -> list[Path]:
     return [items[int(i * step)] for i in range(min(n, len(items)))]
 
 
-def test_folder(layout: Layout, pairing: Pairing | None, wanted: set[str]) -> ImageFolder | None:
+def is_plain(path: Path) -> bool:
+    """Whether it is a file, or a link that leads nowhere; a folder or a pipe with an image's name is neither."""
+    return path.is_file() or not path.exists()
+
+
+def test_folder(layout: Layout, pairs: Sequence[Pairing], wanted: set[str]) -> ImageFolder | None:
     """The folder of test images: the one that holds the sample submission's ids, or that is called test."""
-    taken = {id(f) for f in (pairing.images, pairing.masks)} if pairing else set()
+    taken = {id(f) for pair in pairs for f in (pair.images, pair.masks)}
     free = [f for f in layout.folders if id(f) not in taken]
     if wanted:
-        held = [f for f in free if wanted <= f.files.keys() | {p.name for p in f.files.values()}]
+        held = [f for f in (*free, *layout.folders) if wanted <= f.files.keys() | {p.name for p in f.files.values()}]
         if held:
             return held[0]
-    named = [f for f in free if _TEST_WORDS.search(f.path) and not _MASK_WORDS.search(f.path.rpartition("/")[2])]
+    named = [f for f in free if TEST_WORDS.search(f.path) and not _MASK_WORDS.search(f.path.rpartition("/")[2])]
     return named[0] if named else None

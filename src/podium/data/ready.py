@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from podium.data import samples as sampling
 from podium.data.cache import Stage
 from podium.data.competition import Competition
-from podium.data.folds import Folds, make_folds, read_folds, write_folds
+from podium.data.folds import (
+    Check,
+    Folds,
+    check,
+    choose,
+    make_folds,
+    read_about,
+    read_folds,
+    read_list,
+    renew_about,
+    write_about,
+    write_folds,
+)
+from podium.data.folds.inputs import fold_input
 from podium.data.prepare import Preparer, TrainStores
+from podium.data.preprocess import Input
 from podium.data.samples import Problem, Sample, Samples, list_samples
+from podium.data.similar import Cluster, describe, groups_of, join, search_similar
+from podium.data.sources import open_images
 from podium.data.store import Store
 from podium.errors import DataError
 from podium.progress import counted, say
@@ -39,29 +55,29 @@ class Prepared:
         return lines
 
 
-def make_ready(
-    competition: Competition, root: Path, size: Sequence[int] | None, *, exclude_bad: bool = False
-) -> Prepared:
+def make_ready(competition: Competition, root: Path, given: Input, *, exclude_bad: bool = False) -> Prepared:
     """Decode, pre-process, cache, and split into folds; what is there already is reused.
 
     Args:
         root: The workspace's folder.
-        size: The recipe's input size.
+        given: The recipe's `[input]`.
         exclude_bad: Add samples that cannot be used to `exclude.csv` and go on without them.
 
     Raises:
         DataError: naming the samples that cannot be used, unless they are excluded.
     """
-    found, preparer = list_samples(competition, root / "data"), Preparer(competition, root / ".podium" / "cache")
-    stores = preparer.train(found.train, size)
+    preparer = Preparer(competition, root / ".podium" / "cache")
+    found = preparer.fixes.applied_to(list_samples(competition, root / "data"))
+    stores = preparer.train(found.train, given)
     stages, problems = list(stores.stages), [*found.problems, *stores.problems]
-    if found.test and preparer.fits(found.test, size):
-        stage, test = preparer.images("test images", found.test, size)
+    if found.test and preparer.fits(found.test, given):
+        stage, test = preparer.images("test images", found.test, given)
         stages.append(stage)
         problems += store_problems(test)
+    stages.append(open_images(stores.images, found.train, preparer.cache).stage)
     problems = _with_files(problems, found, str(competition.data.train_rle))
     excluded = exclude(root / "exclude.csv", problems, exclude_bad=exclude_bad)
-    folds, stage = _folds(competition, root / "folds.csv", found.train, stores.images)
+    folds, stage = _folds(competition, root, found.train, stores)
     usable = folds.only(s.id for s in found.train if s.id not in excluded)
     return Prepared(stores, usable, [*stages, stage], excluded)
 
@@ -101,23 +117,55 @@ def exclude(path: Path, problems: Sequence[Problem], *, exclude_bad: bool = Fals
     return sampling.read_exclusions(path)
 
 
-def _folds(competition: Competition, path: Path, train: Sequence[Sample], store: Store) -> tuple[Folds, Stage]:
+def _folds(competition: Competition, root: Path, train: Sequence[Sample], stores: TrainStores) -> tuple[Folds, Stage]:
     """The folds of all samples, the excluded ones too: an exclusion that is taken back moves nobody."""
-    digests = dict(zip(store.ids, store.index["pixels"].to_list(), strict=True))
-    alike = [digests[s.id] or s.id for s in train]
-    merged = sampling.merge_groups([s.group for s in train], alike)
-    groups = dict(zip([s.id for s in train], merged, strict=True))
-    spec = competition.folds
+    path, spec = root / "folds.csv", competition.folds
+    input = fold_input(competition, root, train, stores.images, stores.truth)
+    groups = input.units()
     if path.exists():
-        before = path.read_bytes()
+        before, about = path.read_bytes(), read_about(path)
         folds = read_folds(path, groups, spec.k)
-        if path.read_bytes() != before:
-            return folds, Stage(
-                "folds", path, False, f"folds.csv has been given the new samples, sizes {folds.sizes()}"
-            )
-        return folds, Stage("folds", path, True, f"folds.csv has every sample, sizes {folds.sizes()}")
-    folds = make_folds(groups, spec.k, spec.seed)
+        if new := path.read_bytes() != before:
+            renew_about(path, about)
+        what = "folds.csv has been given the new samples" if new else "folds.csv has every sample"
+        return folds, Stage("folds", path, not new, f"{what}, sizes {folds.sizes()}")
+    input = fold_input(competition, root, train, stores.images, stores.truth, duplicates(stores))
+    groups = input.units()
+    choice, folds = choose(input, spec), make_folds(input, spec)
+    write_about(path, folds, choice, spec)
     write_folds(path, folds)
-    twins = len(alike) - len(set(alike))
-    why = f"{len(set(groups.values()))} groups into {spec.k} folds of {folds.sizes()} samples"
-    return folds, Stage("folds", path, False, why + (f"; {twins} identical images kept together" if twins else ""))
+    why = f"{len(set(groups.values()))} groups into {spec.k} folds of {folds.sizes()} samples; {choice}"
+    twins = len(input.alike) - len(set(input.alike))
+    return folds, Stage("folds", path, False, why + (f"; {twins} duplicates kept together" if twins else ""))
+
+
+def duplicates(stores: TrainStores) -> dict[str, str]:
+    """{sample: cluster} of those with the same image, re-encoded, flipped, resized or cropped; any view counts."""
+    seen = describe(stores.images)
+    for view in list(stores.views)[1:]:
+        seen = join(seen, describe(stores.views[view]).prefixed(f"{view}/"))
+    own = {id: id.partition("/")[2] or id if stores.views else id for id in seen.ids}
+    pairs = [(own[p.a], own[p.b]) for p in search_similar(seen).pairs if p.duplicate]
+    return groups_of(Cluster("duplicate", pair) for pair in pairs)
+
+
+def check_folds(competition: Competition, root: Path, given: Input, file: Path | None = None) -> Check:
+    """What is in each fold, and what leaks; of `folds.csv`, or of the folds that would be made where there is none.
+
+    Args:
+        given: The recipe's `[input]`, whose stores are looked into.
+        file: Another list of folds, a teammate's for instance.
+
+    Raises:
+        DataError: if the list cannot be read.
+    """
+    preparer, path, spec = Preparer(competition, root / ".podium" / "cache"), root / "folds.csv", competition.folds
+    train = preparer.fixes.applied_to(list_samples(competition, root / "data")).train
+    stores = preparer.train(train, given)
+    input = fold_input(competition, root, train, stores.images, stores.truth, duplicates(stores))
+    if file or path.exists():
+        fold = read_list(file or path)
+        k = max(2 if file else spec.k, max(fold.values()) + 1)
+        return replace(check(fold, input, k), about={} if file else read_about(path))
+    folds, choice = make_folds(input, spec), choose(input, spec)
+    return replace(check(folds.fold, input, folds.k), about={**asdict(choice), "planned": True})

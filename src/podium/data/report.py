@@ -15,10 +15,12 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from podium.data.audit import SEVERITIES, Finding, audit, histogram, percent, sizes
+from podium.data.audit import audit, histogram, sizes
 from podium.data.competition import Competition
 from podium.data.facts import Facts, gather
+from podium.data.finding import SEVERITIES, Finding, percent
 from podium.data.prepare import TrainStores
+from podium.data.preprocess import Input
 from podium.data.store import Pixels
 from podium.files import write_atomic
 
@@ -27,6 +29,7 @@ PICTURE = 240
 SPREAD, ENDS = 16, 4
 """Pictures of the contact sheet: evenly spread ones, and of the smallest and the largest masks."""
 LINE, SHADE = (180, 255, 0), (0, 0, 0)
+AREA_HINT = "Number of masks by the per cent of the image that they cover; the figure below a bar is its upper end."
 SPECK = 12
 """A mask smaller than this many pixels of the picture gets a ring around it."""
 
@@ -68,17 +71,17 @@ class Report:
         return f'<iframe srcdoc="{page}" sandbox="" style="width:100%;height:800px;border:0"></iframe>'
 
 
-def make_report(competition: Competition, root: Path, size: Sequence[int] | None) -> Report:
+def make_report(competition: Competition, root: Path, given: Input) -> Report:
     """Audit a workspace's data and write `reports/data.html`; stores that are there already are reused.
 
     Args:
         root: The workspace's folder.
-        size: The recipe's input size.
+        given: The recipe's `[input]`.
 
     Raises:
         DataError: if the files do not fit `competition.toml` at all; bad samples are findings.
     """
-    facts, stores = gather(competition, root, size)
+    facts, stores = gather(competition, root, given)
     report = Report(competition.name, _numbers(facts), audit(facts), root / "reports" / "data.html")
     write_atomic(report.path, render(report, facts, Pictures(facts, stores)).encode("utf-8", "backslashreplace"))
     return report
@@ -123,9 +126,20 @@ class Pictures:
         if id not in self.shapes:
             return None
         i, shape = self.images.row[id], _fitted(self.shapes[id])
-        mask = self.masks.mask(i) if self.masks.shape(i) != (0, 0) else None
+        mask = self._edges(i) if self.masks.shape(i) != (0, 0) else None
         jpeg = simplejpeg.encode_jpeg(outlined(_scaled(self.images.image(i), shape), mask), quality=80)
         return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+    def _edges(self, i: int) -> Pixels:
+        """The mask; of several classes or objects, where two of them meet."""
+        kind = self.masks.kinds[i]
+        if kind == "mask":
+            return np.asarray(self.masks.mask(i), np.uint8)
+        if kind == "masks":
+            return np.asarray(np.asarray(self.masks.mask(i)).any(0), np.uint8)
+        labels = self.masks.image(i)[:, :, 0]
+        gradient = np.asarray(cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)))
+        return np.asarray(gradient > 0, np.uint8)
 
 
 def outlined(image: Pixels, mask: Pixels | None) -> Pixels:
@@ -170,6 +184,8 @@ def render(report: Report, facts: Facts, pictures: Pictures) -> str:
         findings="\n".join(_card(f, pictures) for f in report.findings),
         sheets=_sheets(facts, pictures),
         histogram=_svg(histogram(facts)),
+        histogram_title="Mask areas" if facts.pixel_targets else "Targets",
+        histogram_hint=AREA_HINT if facts.pixel_targets else "Number of samples of each class, or by the first target.",
         sizes=_sizes_table(facts),
     )
 
@@ -203,16 +219,22 @@ def _grid(captions: Mapping[str, str], pictures: Pictures) -> str:
 
 def _sheets(facts: Facts, pictures: Pictures) -> str:
     good = facts.usable
-    filled = good.filter(good["area"] > 0).sort("share", "id")
+    filled = good.filter((good["area"] > 0) & facts.competition.binary).sort("share", "id")
     rows = np.unique(np.linspace(0, len(good) - 1, min(SPREAD, len(good))).round().astype(int))
     parts = {"evenly spread": good[rows.tolist()]}
     if len(filled) > 2 * ENDS:
         parts |= {"smallest masks": filled.head(ENDS), "largest masks": filled.tail(ENDS)}
     out = []
     for title, frame in parts.items():
-        captions = {id: percent(100 * share) if share else "empty" for id, share in frame.select("id", "share").rows()}
+        captions = {id: _caption(facts, id, share) for id, share in frame.select("id", "share").rows()}
         out.append(f'<div class="sheet"><h3>{title}</h3>{_grid(captions, pictures)}</div>')
     return f'{out[0]}<div class="columns">{"".join(out[1:])}</div>'
+
+
+def _caption(facts: Facts, id: str, share: float | None) -> str:
+    if not facts.pixel_targets:
+        return ", ".join(f"{v:g}" for v in facts.values.get(id, ()))
+    return percent(100 * share) if share else "empty"
 
 
 def _svg(bars: Sequence[tuple[str, int]]) -> str:

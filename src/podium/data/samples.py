@@ -6,28 +6,44 @@ import csv
 import io
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from podium.data.competition import Competition, DataConfig
+from podium.data.competition import Competition, DataConfig, listed
+from podium.data.targets import IMAGE_SUFFIXES, files_like, find_targets, path_rule, target_word
 from podium.errors import DataError
 from podium.files import write_atomic
 from podium.formats import tables
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".bmp", ".webp"}
-
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One id. A training sample has a mask file or a run-length mask; a test sample has neither."""
+    """One id and what is known of it. A test sample has no target.
+
+    Attributes:
+        image: The image; the first, where a sample has several.
+        views: All images of a sample that has several, in the order of `data.views`.
+        mask: The mask file, or
+        class_masks: the mask file of each class that has one, or
+        rle: the run-length masks, {class: runs}; several objects of a class are joined by ";".
+        values: The targets of a table or a class folder: the class's number, a 0 or 1 a class, or the numbers.
+        inputs: What a model may use beside the image, as the table has it.
+        group: Samples of one group stay together.
+        split: "train", or "val" for the official validation images.
+    """
 
     id: str
     image: Path
     mask: Path | None = None
     rle: str | None = None
     group: str = ""
+    views: tuple[Path, ...] = ()
+    class_masks: tuple[tuple[str, Path], ...] = ()
+    values: tuple[float, ...] = ()
+    inputs: tuple[str, ...] = ()
+    split: str = "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,90 +77,151 @@ def list_samples(competition: Competition, data: Path) -> Samples:
             where=data,
             remedy="if it was moved, point the link 'data' in the workspace to where it is now",
         )
-    images = images_by_id(data, spec.train_images)
+    before = id_prefixes(data, spec)
+    images = find_images(data, spec.train_images, spec.views, before)
+    images = {id: f for id, f in images.items() if f.folder_class not in spec.exclude_classes}
     if not images:
         raise DataError(
             "no training image found",
-            where=data / spec.train_images,
+            where=f"{data}/{', '.join(listed(spec.train_images))}",
             remedy="correct data.train_images in competition.toml",
         )
-    targets = _rle_targets(competition, data) if spec.train_rle else _mask_targets(spec, data)
-    of_masks = {t for t in targets.values() if isinstance(t, Path)}
-    images = {id: p for id, p in images.items() if p not in of_masks}  # side by side the pattern matches masks too
+    targets = find_targets(competition, data, images, before)
+    of_masks = {p for t in targets.values() for p in (t.mask, *(m for _, m in t.class_masks)) if p}
+    images = {id: f for id, f in images.items() if f.path not in of_masks}  # side by side the pattern matches both
     groups = group_of(spec, data, images)
+    val = _paths(data, spec.val_images, spec.views)
+    both = _paths(data, spec.test_images, spec.views)  # one folder may hold both, and the targets tell which is which
     samples, problems = [], []
-    for id, image in images.items():
+    for id, found in images.items():
         target = targets.get(id)
-        if target is None:
-            problems.append(Problem(id, str(image), "has no mask"))
-        elif isinstance(target, Path):
-            samples.append(Sample(id, image, mask=target, group=groups[id]))
+        if target is None and found.path in both:
+            continue
+        if target is None or target.problem:
+            problems.append(Problem(id, str(found.path), target.problem if target else f"has no {target_word(spec)}"))
         else:
-            samples.append(Sample(id, image, rle=target, group=groups[id]))
-    problems += [Problem(id, str(t), "is a mask without an image") for id, t in targets.items() if id not in images]
-    test = images_by_id(data, spec.test_images) if spec.test_images else {}
-    return Samples(samples, [Sample(id, image) for id, image in test.items()], problems)
+            views, missing = _views(spec.views, found)
+            if missing:
+                problems.append(Problem(id, str(found.path), f"has no view {', '.join(missing)}"))
+                continue
+            known = {name: getattr(target, name) for name in ("mask", "class_masks", "rle", "values", "inputs")}
+            split = "val" if found.path in val else "train"
+            samples.append(
+                Sample(id, views[0] if views else found.path, group=groups[id], views=views, split=split, **known)
+            )
+    for id, target in targets.items():
+        if id not in images:
+            problems.append(Problem(id, target.where, f"is a {target_word(spec)} without an image"))
+    known_paths = {images[id].path for id in images.keys() & targets.keys()}
+    return Samples(samples, _test_samples(spec, data, known_paths), problems)
 
 
-def images_by_id(data: Path, pattern: str) -> dict[str, Path]:
-    """{id: file} for the images that ``pattern`` matches, sorted by id; the id is the file's stem.
+def _paths(data: Path, patterns: str | list[str] | None, views: Sequence[str]) -> set[Path]:
+    """Every image that the patterns match."""
+    return {path for pattern in listed(patterns) for path, *_ in _matches(data, pattern, views)}
+
+
+def _test_samples(spec: DataConfig, data: Path, train: set[Path]) -> list[Sample]:
+    """The test images, without those that are known to be training images."""
+    images = find_images(data, spec.test_images, spec.views)
+    images = {id: found for id, found in images.items() if found.path not in train}
+    try:
+        groups = group_of(spec, data, images)
+    except DataError:  # a table of groups need not know the test images
+        groups = {}
+    samples = []
+    for id, found in images.items():
+        views, _ = _views(spec.views, found)
+        samples.append(
+            Sample(id, views[0] if views else found.path, group=groups.get(id, id), views=views, split="test")
+        )
+    return samples
+
+
+def _views(names: Sequence[str], found: FoundImage) -> tuple[tuple[Path, ...], list[str]]:
+    """A sample's images in the order of ``names``, and the names that it has none for."""
+    missing = [name for name in names if name not in found.views]
+    return tuple(found.views[name] for name in names if name in found.views), missing
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """An image file, and what its path says of it."""
+
+    path: Path
+    folder_class: str | None = None
+    views: dict[str, Path] = field(default_factory=dict)
+
+
+def id_prefixes(data: Path, spec: DataConfig) -> list[str]:
+    """What is put before the ids of each pattern of training images: its split, where two splits use the same names."""
+    patterns = listed(spec.train_images)
+    none = [""] * len(patterns)
+    if len(patterns) < 2:
+        return none
+    hits = [{(id, name, view) for _, id, name, view in _matches(data, p, spec.views)} for p in patterns]
+    parts = [p.split("/") for p in patterns]
+    at = next((i for i, names in enumerate(zip(*parts, strict=False)) if len(set(names)) > 1), None)
+    if at is None or sum(map(len, hits)) == len(set().union(*hits)):
+        return none
+    names = [re.sub(r"[^\w-]", "", p[at]) for p in parts]
+    return [f"{name}_" for name in names] if len(set(names)) == len(names) else none
+
+
+def find_images(
+    data: Path, patterns: str | list[str] | None, views: Sequence[str] = (), prefixes: Sequence[str] = ()
+) -> dict[str, FoundImage]:
+    """{id: image} for what the patterns match, sorted by id.
+
+    The id is what {id} stands for, else the file's name without its ending; with {class} in the pattern and one name in
+    two classes, the class is put before it; and before that the prefix of its pattern, as `id_prefixes` gives them.
 
     Raises:
         DataError: if two files have one id (a.jpg and a.png, or the same name in two folders).
     """
-    found: dict[str, Path] = {}
-    for path in sorted(data.glob(pattern)):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith(".") or path.is_dir():
-            continue
+    before = prefixes or [""] * len(listed(patterns))
+    hits = [
+        (p, *hit) for p, pattern in zip(before, listed(patterns), strict=True) for hit in _matches(data, pattern, views)
+    ]
+    names = Counter((p, id, view) for p, _, id, _, view in hits)
+    by_class = any(folder for *_, folder, _ in hits) and any(n > 1 for n in names.values())
+    found: dict[str, FoundImage] = {}
+    for prefix, path, stem, folder, view in hits:
+        id = prefix + (f"{folder}_{stem}" if by_class else stem)
+        known = found.get(id)
+        if known is not None and (not view or view in known.views):
+            raise DataError(
+                f"two files have the id '{id}'",
+                where=path,
+                expected=f"one file an id; the other is {known.path}",
+                remedy="move one of them away, or narrow the pattern in competition.toml",
+            )
+        found.setdefault(id, FoundImage(path, folder)).views.update({view: path} if view else {})
+    return dict(sorted(found.items()))
+
+
+def _matches(data: Path, pattern: str, views: Sequence[str]) -> list[tuple[Path, str, str | None, str]]:
+    """(file, id, class, view) of every image that a pattern matches."""
+    rule = path_rule(pattern, views) if "{" in pattern else None
+    out = []
+    for path in files_like(data, pattern):
         if not path.name.isprintable() and "\udc80" <= max(path.name) <= "\udcff":
             raise DataError(
                 f"a file name is not UTF-8: {os.fsencode(path.name)!r}",
                 where=path.parent,
                 remedy="rename it, for instance: convmv -f latin1 -t utf8 --notest FOLDER",
             )
-        if path.stem in found:
-            raise DataError(
-                f"two files have the id '{path.stem}'",
-                where=path,
-                expected=f"one file an id; the other is {found[path.stem]}",
-                remedy="move one of them away, or narrow the pattern in competition.toml",
-            )
-        found[path.stem] = path
-    return dict(sorted(found.items()))
-
-
-def _mask_targets(spec: DataConfig, data: Path) -> dict[str, Path | str]:
-    assert spec.train_masks is not None
-    before, after = Path(spec.train_masks).name.split("{id}")
-    tail = re.compile(re.escape(before) + "(?P<id>.+)" + re.escape(after).replace(r"\*", ".*"))
-    found: dict[str, Path | str] = {}
-    for path in sorted(data.glob(spec.train_masks.replace("{id}", "*"))):
-        match = tail.fullmatch(path.name)
-        if match is None or path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir():
+        match = rule.fullmatch(path.relative_to(data).as_posix()) if rule else None
+        if rule and not match:
             continue
-        if match["id"] in found:
-            raise DataError(
-                f"two masks for the id '{match['id']}'", where=path, remedy=f"move it or {found[match['id']]} away"
-            )
-        found[match["id"]] = path
-    if not found:
-        raise DataError(
-            "no mask found", where=data / spec.train_masks, remedy="correct data.train_masks in competition.toml"
-        )
-    return found
+        named = match.groupdict() if match else {}
+        out.append((path, named.get("id") or path.stem, named.get("class"), named.get("view") or ""))
+    return out
 
 
-def _rle_targets(competition: Competition, data: Path) -> dict[str, Path | str]:
-    form = competition.submission
-    path = data / str(competition.data.train_rle)
-    table = tables.read_csv(path)
-    ids = tables.unique_ids(table, form.id_column, path)
-    values = tables.column(table, form.value_column, path).to_list()
-    spelled = [form.sample_id(row) for row in ids]
-    if any(s is None for s in spelled):
-        odd = next(row for row, s in zip(ids, spelled, strict=True) if s is None)
-        raise DataError(f"'{odd}' is not spelled like '{form.id}'", where=path, remedy="correct submission.id")
-    return {str(s): v or "" for s, v in zip(spelled, values, strict=True)}
+def images_by_id(data: Path, patterns: str | list[str]) -> dict[str, Path]:
+    """{id: file} for the images that the patterns match, sorted by id; see `find_images`."""
+    return {id: found.path for id, found in find_images(data, patterns).items()}
 
 
 def wanted_ids(competition: Competition, data: Path, test: Sequence[Sample]) -> list[str]:

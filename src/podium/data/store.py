@@ -1,118 +1,145 @@
 """The pixel store: every image decoded once into one flat file, read by row bands through a memory map.
 
-A store folder holds `pixels.bin` (uint8, images one after another) and `index.parquet`: one row an item with its
-offset and shape, and what was seen of its source while it was open anyway. Images are (height, width, channels);
-masks have their rows bit-packed, eight pixels a byte.
+A store folder holds `pixels.bin` (items one after another, as `podium.data.items` says), `index.parquet` (one row an
+item: where it lies, its shape, the hash of its bytes, and what was seen of its source while it was open anyway) and
+`meta.json` (the stage and the settings it was made with).
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
-import json
+import mmap
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from podium.data.cache import WORKERS
+from podium.data.build import Built, StoreWriter, fill, ordered_map
+from podium.data.cache import WORKERS, NotBuilt, looked_at
+from podium.data.items import INDEX_SCHEMA, Item
+from podium.data.memory import free_memory
+from podium.data.reuse import Donors, settings_digest, write_meta
 from podium.errors import DataError, storage_error
-from podium.files import MARKER, is_complete, locked, remove_leftovers, require_space, write_atomic
-from podium.formats import bits
-from podium.progress import say, track
+from podium.files import MARKER, is_complete, locked, remove_leftovers
+from podium.progress import say
+
+__all__ = ["Item", "Pixels", "Store", "StoreWriter", "build_store", "ordered_map"]
 
 Pixels = NDArray[np.uint8]
-A = TypeVar("A")
-B = TypeVar("B")
-
-COMMIT_BYTES = 64 * 2**20
-"""A killed build loses no more than this."""
-
-INDEX_SCHEMA: dict[str, Any] = {
-    "id": pl.String,
-    "offset": pl.Int64,
-    "height": pl.Int32,
-    "width": pl.Int32,
-    "channels": pl.Int32,
-    "bits": pl.Boolean,
-    "source_height": pl.Int32,
-    "source_width": pl.Int32,
-    "mode": pl.String,
-    "content": pl.String,
-    "pixels": pl.String,
-    "area": pl.Int64,
-    "error": pl.String,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What a producer hands to the store for one id: pixels, or the reason why there are none.
-
-    Attributes:
-        pixels: uint8 (H, W, C); or bool (H, W), which is stored bit-packed. None with an ``error``.
-        facts: Columns of the index beside offset and shape.
-    """
-
-    id: str
-    pixels: NDArray[Any] | None
-    facts: dict[str, Any]
-    error: str | None = None
+Array = NDArray[Any]
 
 
 class Store:
-    """A finished store, open for reading. Threads may share it."""
+    """A finished store, open for reading. Threads may share it.
 
-    def __init__(self, folder: Path) -> None:
+    Whatever an item's kind, what is read of it has its natural form: images (H, W, C), label maps (H, W), masks (H, W)
+    and stacks of masks (C, H, W) as uint8 0 and 1. An item that could not be read has the shape (0, 0).
+
+    Attributes:
+        built: How its items came to be, if it was built just now.
+    """
+
+    def __init__(self, folder: Path, built: Built | None = None, *, touch: bool = True) -> None:
         if not is_complete(folder):
             raise DataError("this cache folder is not finished", where=folder, remedy="run: podium prepare")
-        self.folder = folder
+        self.folder, self.built = folder, built
         try:
             self.index = pl.read_parquet(folder / "index.parquet")
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _damaged(folder, f"index.parquet cannot be read: {str(error).splitlines()[0][:200]}") from None
+        if self.index.columns != list(INDEX_SCHEMA):
+            raise _damaged(folder, "index.parquet has other columns: it was made by another version of podium")
         self.ids: list[str] = self.index["id"].to_list()
         self.row = {id: i for i, id in enumerate(self.ids)}
         self.shapes = self.index.select("height", "width", "channels").to_numpy()
-        self._offsets = self.index["offset"].to_numpy()
-        self._bits = self.index["bits"].to_numpy()
-        size = (folder / "pixels.bin").stat().st_size if (folder / "pixels.bin").exists() else 0
-        if len(self.index) and size < _end(self.index.row(-1, named=True)):
-            raise _damaged(folder, f"pixels.bin is cut off at {size} bytes")
-        self._flat: Pixels = (
-            np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r") if size else np.zeros(0, np.uint8)
-        )
+        self.kinds: list[str | None] = self.index["kind"].to_list()
+        self._offsets: list[int] = self.index["offset"].to_list()
+        self._ends: list[int] = (self.index["offset"] + self.index["nbytes"]).to_list()
+        self._depths: list[int] = self.index["depth"].to_list()
+        self._open_map()
+        if touch:
+            with contextlib.suppress(OSError):  # a read-only cache is read all the same
+                os.utime(folder / MARKER)  # when it was last used: `podium cache` shows it
+
+    def _open_map(self) -> None:
+        path = self.folder / "pixels.bin"
+        size = path.stat().st_size if path.exists() else 0
+        if size < max(self._ends, default=0):
+            raise _damaged(self.folder, f"pixels.bin is cut off at {size} bytes")
+        self._flat: Pixels = np.zeros(0, np.uint8)
+        self._map: mmap.mmap | None = None
+        if size:
+            with open(path, "rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._flat = np.frombuffer(self._map, np.uint8)
+        self._cold = np.ones(len(self.ids), bool)
+        self._warms_up = size < free_memory()
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all items."""
+        return max(self._ends, default=0)
 
     def shape(self, i: int) -> tuple[int, int]:
         """(height, width) of item ``i``."""
         return int(self.shapes[i, 0]), int(self.shapes[i, 1])
 
-    def raw(self, i: int) -> Pixels:
-        """Item ``i`` as stored, a view of the map: (H, W, C), or (H, ceil(W / 8)) where bit-packed."""
-        h, w, c = (int(x) for x in self.shapes[i])
-        start = int(self._offsets[i])
-        if self._bits[i]:
-            stride = (w + 7) // 8
-            return self._flat[start : start + h * stride].reshape(h, stride)
-        return self._flat[start : start + h * w * c].reshape(h, w, c)
+    def raw(self, i: int) -> Array:
+        """Item ``i`` as stored, a view of the map: bit-packed masks (H, ceil(W / 8)), a stack of them (C, H, …)."""
+        if self.kinds[i] == "file":
+            return self._flat[self._offsets[i] : self._ends[i]]
+        return self._stored(i, 0, int(self.shapes[i, 0]))
 
-    def image(self, i: int) -> Pixels:
-        """Image ``i``, uint8 (H, W, C), a view of the map."""
-        return self.raw(i)
+    def read_bytes(self, i: int) -> bytes:
+        """The bytes of item ``i``, read from the file: an unreadable disk is an OSError, where the map would crash."""
+        with open(self.folder / "pixels.bin", "rb", buffering=0) as file:
+            return os.pread(file.fileno(), self._ends[i] - self._offsets[i], self._offsets[i])
+
+    def image(self, i: int) -> Array:
+        """Image ``i``, uint8 or uint16 (H, W, C), a view of the map; a label map has one channel."""
+        if self._depths[i] == 1:
+            raise TypeError(f"item '{self.ids[i]}' is of kind '{self.kinds[i]}', not an image")
+        view = self._stored(i, 0, int(self.shapes[i, 0]))
+        return view[:, :, None] if view.ndim == 2 else view
 
     def mask(self, i: int) -> Pixels:
-        """Mask ``i``, uint8 (H, W) of 0 and 1."""
-        return np.unpackbits(self.raw(i), axis=1, count=self.shape(i)[1])
+        """Mask ``i``, uint8 (H, W) of 0 and 1; a stack of masks (C, H, W)."""
+        if self._depths[i] > 1:
+            raise TypeError(f"item '{self.ids[i]}' is of kind '{self.kinds[i]}', not a mask")
+        return self._natural(i, self.raw(i))
+
+    def labels(self, i: int) -> Array:
+        """Label map ``i``, uint8 or uint16 (H, W), a view of the map; of a mask, its 0 and 1."""
+        if self.kinds[i] in ("image", "masks", "file"):
+            raise TypeError(f"item '{self.ids[i]}' is of kind '{self.kinds[i]}', not a label map")
+        return self._natural(i, self.raw(i))
+
+    def band(self, i: int, y0: int, y1: int) -> Array:
+        """Rows ``y0`` to ``y1`` (not included) of item ``i`` at full width; no other row is read."""
+        h, w = self.shape(i)
+        return self.crop(i, y0, 0, y1 - y0, w) if 0 <= y0 <= y1 <= h else self._outside(i, (y0, y1))
+
+    def crop(self, i: int, y: int, x: int, h: int, w: int) -> Array:
+        """The ``h`` by ``w`` pixels of item ``i`` from row ``y`` and column ``x`` on; only their rows are read.
+
+        Raises:
+            IndexError: if they do not lie within the item.
+        """
+        height, width = self.shape(i)
+        if not (0 <= y <= y + h <= height and 0 <= x <= x + w <= width):
+            self._outside(i, (y, x, h, w))
+        rows = self._stored(i, y, y + h)
+        if self._depths[i] != 1:
+            return rows[:, x : x + w]
+        first, last = x // 8, -(-(x + w) // 8)
+        return np.unpackbits(rows[..., first:last], axis=-1)[..., x - 8 * first : x - 8 * first + w]
 
     @property
     def errors(self) -> dict[str, str]:
@@ -120,25 +147,48 @@ class Store:
         bad = self.index.filter(pl.col("error").is_not_null())
         return dict(zip(bad["id"].to_list(), bad["error"].to_list(), strict=True))
 
+    def _outside(self, i: int, asked: tuple[int, ...]) -> Array:
+        raise IndexError(f"{asked} does not lie within item '{self.ids[i]}' of shape {self.shape(i)}")
+
+    def _natural(self, i: int, stored: Array) -> Array:
+        if self.kinds[i] is None:
+            return stored.reshape(0, 0)
+        return np.unpackbits(stored, axis=-1, count=self.shape(i)[1]) if self._depths[i] == 1 else stored
+
+    def _stored(self, i: int, y0: int, y1: int) -> Array:
+        """Some rows of item ``i`` as stored, a view of the map."""
+        height, width, channels = self.shapes[i].tolist()
+        start, kind, depth = self._offsets[i], self.kinds[i], self._depths[i]
+        if kind is None or kind == "file":
+            return self._flat[:0].reshape(0, 0, 0) if kind is None else self._not_pixels(i)
+        stride = (width + 7) // 8 if depth == 1 else width * channels * depth // 8
+        if kind == "masks":
+            self._will_read(i, start, self._ends[i])
+            return self._flat[start : self._ends[i]].reshape(channels, height, stride)[:, y0:y1]
+        begin, end = start + y0 * stride, start + y1 * stride
+        self._will_read(i, begin, end)
+        view: Array = self._flat[begin:end]
+        if depth == 16:
+            view = view.view("<u2")
+        across = {"image": (width, channels), "labels": (width,), "mask": (stride,)}
+        return view.reshape(y1 - y0, *across[kind])
+
+    def _not_pixels(self, i: int) -> Array:
+        raise TypeError(f"item '{self.ids[i]}' is of kind 'file', not pixels: read it with PackedJpegs")
+
+    def _will_read(self, i: int, begin: int, end: int) -> None:
+        """Have the kernel fetch a band in one go: page by page a cold one costs a seek each.
+
+        Only at the first visit, unless the store is larger than the memory that could keep it.
+        """
+        if self._map is not None and end > begin and (self._cold[i] or not self._warms_up):
+            self._cold[i] = False
+            begin -= begin % mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_WILLNEED, begin, end - begin)
+
 
 def _damaged(folder: Path, how: str) -> DataError:
     return DataError(f"this cache folder is damaged ({how})", where=folder, remedy="delete it and run: podium prepare")
-
-
-def ordered_map(work: Callable[[A], B], items: Iterable[A], workers: int = WORKERS, ahead: int = 4) -> Iterator[B]:
-    """``map`` in threads, results in order, never more than ``workers * ahead`` of them in memory."""
-    with ThreadPoolExecutor(workers) as pool:
-        pending: deque[Future[B]] = deque()
-        try:
-            for item in items:
-                pending.append(pool.submit(work, item))
-                if len(pending) >= workers * ahead:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
 
 
 def build_store(
@@ -149,135 +199,47 @@ def build_store(
     what: str,
     need: int = 0,
     workers: int = WORKERS,
+    content: Mapping[str, str] | None = None,
+    settings: Mapping[str, object] | None = None,
 ) -> Store:
     """Open the store in ``folder``, building it first if it is not there.
 
     Items are produced in threads and written in order. A build that is stopped, however hard, goes on from the last
-    item that reached the disk; two processes building the same store do the work once.
+    item that reached the disk; two processes building the same store do the work once. Items that another store of
+    the same stage and settings has are copied from it, if they are whole there.
 
     Args:
         folder: `cache/<key>`; the key already says what goes in.
         ids: Every id, in the order to store.
         produce: id -> Item; runs in threads.
-        what: For the progress line.
+        what: The stage's name, for the progress line too.
         need: Bytes it will take, checked against the free disk before anything is written.
+        content: {id: hash of all that its item is made from, beside the settings}.
+        settings: Everything else that an item depends on, the version of the code included. Without it nothing is
+            copied.
     """
+    digest = "" if settings is None else settings_digest(what, settings)
+    looks = looked_at(folder, what, digest)
+    if looks and not is_complete(folder):
+        raise NotBuilt(f"there are no {what} yet", where=folder, remedy="run: podium prepare")
     if is_complete(folder):
-        return Store(folder)
+        return Store(folder, touch=not looks)
+    built = None
     with locked(folder.with_name(f"{folder.name}.lock"), wait=lambda: say(f"  {what}: another podium builds it")):
         if not is_complete(folder):
             partial = folder.with_name(f"{folder.name}.partial")
             try:
                 if not is_complete(partial):  # else it was stopped just before it got its name
                     partial.mkdir(parents=True, exist_ok=True)
-                    _fill(partial, ids, produce, what, need, workers)
+                    if settings is not None:
+                        write_meta(partial, what, settings)
+                    sizes = {"need": need, "workers": workers}
+                    with Donors(folder.parent, what, settings) as donors:
+                        built = fill(partial, ids, produce, what=what, content=content or {}, donors=donors, **sizes)
                 remove_leftovers(partial)
                 (partial / "index.jsonl").unlink(missing_ok=True)
                 os.rename(partial, folder)
             except OSError as error:
                 raise storage_error(error, partial) or error from error
     folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
-    return Store(folder)
-
-
-class StoreWriter:
-    """Appends items to a store being made in ``folder``; `finish` makes it readable.
-
-    Only what `commit` has put on disk survives a kill; `resume` gives the number of items that did.
-    """
-
-    def __init__(self, folder: Path, ids: Sequence[str]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARKER).unlink(missing_ok=True)
-        self.folder = folder
-        self.rows = _recover(folder, ids)
-        self._journaled, self._committed = len(self.rows), self.end
-        self._pixels = open(folder / "pixels.bin", "ab")  # noqa: SIM115 - closed in close()
-        self._journal = open(folder / "index.jsonl", "ab")  # noqa: SIM115
-        self._pixels.truncate(self.end)
-
-    @property
-    def end(self) -> int:
-        """Bytes of pixels so far."""
-        return _end(self.rows[-1]) if self.rows else 0
-
-    def add(self, item: Item) -> None:
-        """Append one item; its pixels are copied out at once."""
-        row = _row(item, self.end)
-        if item.pixels is not None:
-            data = bits.pack(item.pixels) if item.pixels.dtype == np.bool_ else item.pixels
-            self._pixels.write(np.ascontiguousarray(data).tobytes())
-        self.rows.append(row)
-        if self.end - self._committed > COMMIT_BYTES:
-            self.commit()
-
-    def commit(self) -> None:
-        """Put everything added so far on disk: pixels before the lines that say they are there."""
-        self._pixels.flush()
-        os.fsync(self._pixels.fileno())
-        self._journal.write(b"".join(json.dumps(row).encode() + b"\n" for row in self.rows[self._journaled :]))
-        self._journal.flush()
-        self._journaled, self._committed = len(self.rows), self.end
-
-    def __enter__(self) -> StoreWriter:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        with (
-            contextlib.ExitStack() as stack
-        ):  # on a full disk closing the one may fail: the other is closed all the same
-            stack.callback(self._journal.close)
-            stack.callback(self._pixels.close)
-            self.commit()
-
-    def finish(self) -> None:
-        """Write the index, and the marker last."""
-        table = io.BytesIO()
-        pl.DataFrame(self.rows, schema=INDEX_SCHEMA).write_parquet(table)
-        write_atomic(self.folder / "index.parquet", table.getvalue())
-        write_atomic(self.folder / MARKER, "")
-        (self.folder / "index.jsonl").unlink()
-
-
-def _fill(
-    partial: Path, ids: Sequence[str], produce: Callable[[str], Item], what: str, need: int, workers: int
-) -> None:
-    with StoreWriter(partial, ids) as writer:
-        require_space(partial, need - writer.end)
-        todo = ids[len(writer.rows) :]
-        if writer.rows and todo:
-            say(f"  {what}: going on from {len(writer.rows)}/{len(ids)}")
-        for item in track(ordered_map(produce, todo, workers), what, len(todo)):
-            writer.add(item)
-    writer.finish()
-
-
-def _row(item: Item, offset: int) -> dict[str, Any]:
-    row: dict[str, Any] = {name: item.facts.get(name) for name in INDEX_SCHEMA}
-    shape = (0, 0, 0) if item.pixels is None else (*item.pixels.shape, 1)[:3]
-    bits = item.pixels is not None and item.pixels.dtype == np.bool_
-    row |= {"id": item.id, "offset": offset, "height": shape[0], "width": shape[1], "channels": shape[2]}
-    return row | {"bits": bits, "error": item.error}
-
-
-def _end(row: dict[str, Any]) -> int:
-    stride = (row["width"] + 7) // 8 if row["bits"] else row["width"] * row["channels"]
-    return int(row["offset"] + row["height"] * stride)
-
-
-def _recover(partial: Path, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of a stopped build whose pixels are on disk; the journal's last line may be torn."""
-    journal, pixels = partial / "index.jsonl", partial / "pixels.bin"
-    if not (journal.exists() and pixels.exists()):
-        return []
-    size, rows = pixels.stat().st_size, []
-    for id, line in zip(ids, journal.read_bytes().splitlines(keepends=True), strict=False):
-        try:
-            row = json.loads(line) if line.endswith(b"\n") else None
-        except ValueError:
-            row = None
-        if not isinstance(row, dict) or row.keys() != INDEX_SCHEMA.keys() or row["id"] != id or _end(row) > size:
-            break
-        rows.append(row)
-    write_atomic(journal, b"".join(json.dumps(r).encode() + b"\n" for r in rows))
-    return rows
+    return Store(folder, built)

@@ -7,11 +7,11 @@ the order ("row" or "column") that the pixels are counted. As text they are "sta
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from podium.errors import DataError
 from podium.formats.bits import transpose, unpack
@@ -22,7 +22,6 @@ Mask = npt.NDArray[np.bool_]
 
 RleKind = Literal["not a number", "odd count", "start", "length", "out of range", "overlapping", "unsorted"]
 
-_LEGAL = b"0123456789 \t\r\n"
 _TOO_LARGE = 10**18  # no mask has so many pixels, and the sum of two numbers below it fits an int64
 
 
@@ -56,7 +55,7 @@ def encode(mask: npt.NDArray[Any], order: Order = "row") -> str:
         mask: bool or integer, shape (H, W); anything but 0 is foreground.
         order: How the pixels are counted.
     """
-    return format_runs(runs_of(mask, order))
+    return _text(_pixel_runs(mask, order)).decode("ascii")
 
 
 def decode(text: str, shape: tuple[int, int], order: Order = "row", where: str = "") -> Mask:
@@ -69,24 +68,28 @@ def decode(text: str, shape: tuple[int, int], order: Order = "row", where: str =
 
 
 def mask_of(runs: Runs, shape: tuple[int, int], order: Order = "row") -> Mask:
-    """The pixels of runs, bool of shape (H, W)."""
+    """The pixels of runs, bool of shape (H, W).
+
+    Raises:
+        RleError: if a run lies outside the shape or inside the run before it.
+    """
+    from podium.formats import kernels
+
     height, width = shape
-    lengths = np.zeros(2 * len(runs) + 1, np.int64)  # background and foreground in turn
-    ends = runs[:, 0] + runs[:, 1]
-    lengths[1::2] = runs[:, 1]
-    lengths[0:-1:2] = runs[:, 0]
-    lengths[2:-1:2] -= ends[:-1]
-    lengths[-1] = height * width - (ends[-1] if len(ends) else 0)
-    colours = np.zeros(len(lengths), np.bool_)
-    colours[1::2] = True
-    flat = np.repeat(colours, lengths)
-    return flat.reshape(height, width) if order == "row" else transpose(flat.reshape(width, height))
+    flat = np.empty(height * width, np.uint8)
+    if not kernels.fill(_whole(runs), flat):
+        raise RleError(
+            "the runs are not those of a mask of this shape",
+            kind="out of range",
+            expected=f"ascending runs that do not overlap, within {height} x {width} pixels",
+        )
+    mask = flat.view(np.bool_)
+    return mask.reshape(height, width) if order == "row" else transpose(mask.reshape(width, height))
 
 
 def runs_of(mask: npt.NDArray[Any], order: Order = "row") -> Runs:
     """The runs of a bool or integer mask of shape (H, W)."""
-    pixels = mask if order == "row" else transpose(mask)
-    return _runs_of_bits(np.packbits(pixels), pixels.size)
+    return _pixel_runs(mask, order).reshape(-1, 2)
 
 
 def runs_from_packed(packed: npt.NDArray[np.uint8], width: int, order: Order = "row") -> Runs:
@@ -97,24 +100,45 @@ def runs_from_packed(packed: npt.NDArray[np.uint8], width: int, order: Order = "
         width: Pixels in a row.
         order: How the pixels are counted.
     """
-    if order == "column":
-        return runs_of(unpack(packed, width), order)
-    height, row_bytes = packed.shape
-    spare = row_bytes * 8 - width
-    if not spare:
-        return _runs_of_bits(packed.reshape(-1), height * width)
-    if (packed[:, -1] & ((1 << spare) - 1)).any():
-        return runs_of(unpack(packed, width), order)
-    padded = _runs_of_bits(packed.reshape(-1), height * row_bytes * 8)  # every run ends with its row
-    padded[:, 1] += padded[:, 0]
-    borders = (padded - (padded // (row_bytes * 8)) * spare).ravel()
-    return _merged(borders)
+    return _bit_runs(packed, width, order).reshape(-1, 2)
+
+
+def encode_packed(packed: npt.NDArray[np.uint8], width: int, order: Order = "row") -> bytes:
+    """A mask of 1 bit a pixel, as `runs_from_packed` takes it, as text."""
+    return encode_lines([(b"", packed, width)], order)[:-1]
+
+
+def encode_lines(rows: Sequence[tuple[bytes, npt.NDArray[np.uint8], int]], order: Order = "row") -> bytes:
+    """A line of text for each mask of 1 bit a pixel; the GIL is free nearly all the while.
+
+    Args:
+        rows: What the line begins with, the mask and its width, as `runs_from_packed` takes them.
+        order: How the pixels are counted.
+    """
+    from podium.formats import kernels
+
+    borders, out, at = np.empty(8192, np.int64), bytearray(1 << 18), 0
+    view = np.frombuffer(out, np.uint8)
+    for prefix, packed, width in rows:
+        words, columns = _words(packed, width) if order == "row" else _words(_turned(packed, width), len(packed))
+        start = at + len(prefix)
+        end = kernels.bits_to_text(words, columns, borders, view, start)
+        if end < 0:  # in a larger place
+            if -end > len(borders):
+                borders = np.empty(-2 * end, np.int64)
+            del view
+            out.extend(bytes(len(out) - 20 * end + len(prefix)))
+            view = np.frombuffer(out, np.uint8)
+            end = kernels.bits_to_text(words, columns, borders, view, start)
+        out[at:start] = prefix
+        out[end : end + 1] = b"\n"
+        at = end + 1
+    return bytes(memoryview(out)[:at])
 
 
 def format_runs(runs: Runs) -> str:
     """Runs as "start length start length …", counted from 1."""
-    numbers = runs + np.array([1, 0])
-    return orjson.dumps(numbers.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].replace(b",", b" ").decode()
+    return _text(_whole(runs).reshape(-1)).decode("ascii")
 
 
 def parse(text: str, size: int | None = None, where: str = "") -> Runs:
@@ -129,22 +153,16 @@ def parse(text: str, size: int | None = None, where: str = "") -> Runs:
         RleError: naming the number that is wrong and its position: no number, an odd count of them, a start or
             length below 1, pixels past ``size``, runs that overlap or are not sorted.
     """
-    raw = text.encode(errors="replace")
-    if raw.translate(None, _LEGAL):  # fromstring stops at the first letter with no more than a warning
+    from podium.formats import kernels
+
+    raw = np.frombuffer(text.encode(errors="replace"), np.uint8)
+    numbers = np.empty(len(raw) // 2 + 1, np.int64)
+    count = kernels.parse_text(raw, _TOO_LARGE - 1 if size is None else size, numbers)
+    if count < 0:
         if text.strip().lower() == "nan":
             return np.empty((0, 2), np.int64)
         raise _fault(text, size, where)
-    if not raw.strip():
-        return np.empty((0, 2), np.int64)
-    numbers = np.fromstring(raw, np.int64, sep=" ")  # saturates, never wraps
-    if len(numbers) % 2 or numbers.min() < 1 or numbers.max() >= _TOO_LARGE:
-        raise _fault(text, size, where)
-    runs = numbers.reshape(-1, 2)
-    ends = runs[:, 0] + runs[:, 1]
-    if (runs[1:, 0] < ends[:-1]).any() or ends[-1] - 1 > (_TOO_LARGE - 1 if size is None else size):
-        raise _fault(text, size, where)
-    runs[:, 0] -= 1
-    return runs
+    return numbers[:count].reshape(-1, 2).copy()
 
 
 def area(runs: Runs) -> int:
@@ -153,55 +171,86 @@ def area(runs: Runs) -> int:
 
 
 def intersection(a: Runs, b: Runs) -> int:
-    """The number of pixels that are foreground in both; no pixel is decoded.
-
-    The foreground of ``a`` below each border of ``b`` is linear between the borders of ``a``, so it is an
-    interpolation; float64 holds such whole numbers exactly up to 2**53.
-    """
-    if not len(a) or not len(b):
-        return 0
-    below = np.zeros(2 * len(a))
-    below[1::2] = np.cumsum(a[:, 1])
-    below[2::2] = below[1:-1:2]
-    at = np.interp(_borders(b), _borders(a), below)
-    return int(at[1::2].sum() - at[0::2].sum())
+    """The number of pixels that are foreground in both; no pixel is decoded."""
+    return overlap(a, b)[0]
 
 
-def _borders(runs: Runs) -> npt.NDArray[np.float64]:
-    borders = np.empty(2 * len(runs))
-    borders[0::2] = runs[:, 0]
-    np.add(runs[:, 0], runs[:, 1], out=borders[1::2])
-    return borders
+def overlap(a: Runs, b: Runs) -> tuple[int, int, int]:
+    """(pixels that are foreground in both, in ``a``, in ``b``): what `podium.metrics.Counts` is made of."""
+    from podium.formats import kernels
+
+    return kernels.overlap(_whole(a), _whole(b))
 
 
-def _runs_of_bits(packed: npt.NDArray[np.uint8], size: int) -> Runs:
-    """The runs of ``size`` pixels packed without gaps, padded with zeros; whole words are skipped at once."""
-    spare = -len(packed) % 8
-    padded = np.concatenate([packed, np.zeros(spare, np.uint8)]) if spare else np.ascontiguousarray(packed)
-    words = padded.view(">u8").astype(np.uint64)
-    changes = words >> np.uint64(1)
-    changes ^= words
-    changes[1:] ^= words[:-1] << np.uint64(63)
-    busy = np.flatnonzero(changes != 0)  # several times faster on bools than on words
-    bits = np.flatnonzero(np.unpackbits(changes[busy].astype(">u8").view(np.uint8)).view(np.bool_))
-    borders: Runs = (busy[bits >> 6] << 6) + (bits & 63)
-    if len(borders) % 2:  # foreground up to the last bit
-        borders = np.append(borders, size)
-    runs = borders.reshape(-1, 2)
-    runs[:, 1] -= runs[:, 0]
+def _whole(runs: npt.NDArray[Any]) -> Runs:
+    """In the one type and layout that the loops are compiled for."""
+    return np.ascontiguousarray(runs, np.int64)
+
+
+def _pixel_runs(mask: npt.NDArray[Any], order: Order) -> Runs:
+    """Start, length, … flat."""
+    from podium.formats import kernels
+
+    if order == "column":
+        mask = transpose(mask)
+    if mask.dtype not in (np.bool_, np.uint8):
+        mask = mask != 0
+    flat = np.ascontiguousarray(mask).reshape(-1).view(np.uint8)
+    if flat.ctypes.data % 8:  # a view of something odd
+        flat = flat.copy()
+    cut = len(flat) // 64 * 64
+    words, rest = flat[:cut].view(np.uint64).reshape(-1, 8), flat[cut:]
+    return _collect(lambda out: kernels.pixel_borders(words, rest, out))
+
+
+def _bit_runs(packed: npt.NDArray[np.uint8], width: int, order: Order) -> Runs:
+    """Start, length, … flat."""
+    from podium.formats import kernels
+
+    if order == "column":
+        return _pixel_runs(unpack(packed, width), order)
+    words, width = _words(packed, width)
+    return _collect(lambda out: kernels.bit_borders(words, width, out))
+
+
+def _words(packed: npt.NDArray[np.uint8], width: int) -> tuple[npt.NDArray[np.uint64], int]:
+    """The bits in words, each row padded to whole ones, and the width."""
+    height, row_bytes = packed.shape
+    if row_bytes != -(-width // 8):
+        raise ValueError(f"{row_bytes} bytes a row are not {width} pixels")
+    spare = -row_bytes % 8
+    if spare or not packed.flags.c_contiguous or packed.ctypes.data % 8:
+        padded = np.zeros((height, row_bytes + spare), np.uint8)
+        padded[:, :row_bytes] = packed
+        packed = padded
+    return packed.view(np.uint64), width
+
+
+def _turned(packed: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.uint8]:
+    """The packed transpose."""
+    return np.packbits(transpose(unpack(packed, width)), axis=1)
+
+
+def _collect(find: Callable[[Runs], int]) -> Runs:
+    """The runs between the borders that ``find`` writes, in a second pass if they are more than usual."""
+    from podium.formats import kernels
+
+    borders = np.empty(8192, np.int64)
+    count = find(borders)
+    if count > len(borders):
+        borders = np.empty(count, np.int64)
+        find(borders)
+    runs = borders[:count].copy() if count < len(borders) // 2 else borders[:count]
+    kernels.lengths(runs)
     return runs
 
 
-def _merged(borders: npt.NDArray[np.int64]) -> Runs:
-    """Runs of starts and ends in turn; runs that touch become one."""
-    if len(borders):
-        inner = borders[1:-1].reshape(-1, 2)
-        keep = np.ones(len(borders), np.bool_)
-        keep[1:-1] = np.repeat(inner[:, 0] != inner[:, 1], 2)
-        borders = borders[keep]
-    runs = borders.reshape(-1, 2)
-    runs[:, 1] -= runs[:, 0]
-    return runs
+def _text(runs: Runs) -> bytes:
+    """The text of start, length, … flat."""
+    from podium.formats import kernels
+
+    out = np.empty(20 * len(runs) + 1, np.uint8)
+    return out[: kernels.write_text(runs, out)].tobytes()
 
 
 def _fault(text: str, size: int | None, where: str) -> RleError:

@@ -53,6 +53,12 @@ def hold_out(
     Raises:
         DataError: if a sample cannot be read (all are needed, to hide them or to learn from them), or too few groups.
     """
+    if not competition.binary:
+        raise DataError(
+            f"--hold-out is for masks of one class so far; this is {competition.task} of {len(competition.classes)}",
+            where=source,
+            remedy="make the workspace without --hold-out",
+        )
     found = list_samples(competition, source)
     if found.problems:
         p = found.problems[0]
@@ -154,7 +160,7 @@ def _write_solution(competition: Competition, board: Path, test: Sequence[Sample
         shape = images.image_size(sample.image)
         if sample.mask is None:
             return rle.parse(sample.rle or "", shape[0] * shape[1], sample.id), shape
-        mask = masks.read_mask(sample.mask, spec.mask_values)
+        mask = masks.read_mask(sample.mask, "0/1" if spec.mask_values == "0/1" else "0/max")
         if mask.shape != shape:
             raise DataError(
                 f"mask is {mask.shape}, its image {shape}", where=sample.mask, remedy="replace or remove it"

@@ -16,6 +16,7 @@ from podium.data.competition import Competition
 from podium.data.geometry import mask_at
 from podium.data.loader import Images
 from podium.data.prepare import decode_sample
+from podium.data.preprocess import Preprocess
 from podium.data.samples import Sample
 from podium.data.store import Store, ordered_map
 from podium.errors import LedgerError
@@ -42,19 +43,19 @@ class TestImages(Images, Protocol):
 class DecodedImages:
     """Images decoded when they are needed: for test sets too large for the store."""
 
-    def __init__(self, samples: Sequence[Sample], size: Sequence[int] | None) -> None:
-        self.samples, self.size = samples, size
+    def __init__(self, samples: Sequence[Sample], preprocess: Preprocess) -> None:
+        self.samples, self.preprocess = samples, preprocess
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def shape(self, i: int) -> tuple[int, int]:
         """(height, width) at the input size."""
-        return (self.size[0], self.size[1]) if self.size else self.original(i)
+        return self.preprocess.spatial.shape(self.original(i))
 
     def image(self, i: int) -> Pixels:
         """Image ``i``, uint8 (H, W, 3)."""
-        return decode_sample(self.samples[i], self.size)[0]
+        return decode_sample(self.samples[i], self.preprocess)[0]
 
     def original(self, i: int) -> tuple[int, int]:
         """(height, width) of the file."""
@@ -142,9 +143,12 @@ def predict_test(
     known = [id for id in ids if id in rows]
     by_row = {rows[id]: id for id in known}
 
+    def mask(row: int, probs: Pixels) -> NDArray[np.bool_]:
+        return mask_at(probs, source.original(row), recipe.predict.threshold, predictor.preprocess.spatial)
+
     def encode(item: tuple[int, Pixels]) -> tuple[str, str]:
         row, probs = item
-        return by_row[row], rle.encode(mask_at(probs, source.original(row), recipe.predict.threshold), order)
+        return by_row[row], rle.encode(mask(row, probs), order)
 
     started, empty, written = time.monotonic(), 0, iter(ids)
     with building(folder) as temporary:

@@ -67,5 +67,19 @@ def tgs_iou(counts: Counts) -> Floats:
     return score
 
 
+def dice_pooled(counts: Counts) -> float:
+    """`dice` of the pixels of all samples together: large objects weigh more; 1 where nothing is foreground."""
+    return float(dice(_together(counts))[0])
+
+
+def iou_pooled(counts: Counts) -> float:
+    """`iou` of the pixels of all samples together: large objects weigh more; 1 where nothing is foreground."""
+    return float(iou(_together(counts))[0])
+
+
+def _together(counts: Counts) -> Counts:
+    return Counts.of([(int(counts.intersection.sum()), int(counts.predicted.sum()), int(counts.truth.sum()))])
+
+
 def _ratio(part: Ints, whole: Ints) -> Floats:
     return np.asarray(np.where(whole == 0, 1.0, part / np.maximum(whole, 1)), np.float64)

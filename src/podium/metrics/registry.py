@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from podium.errors import ConfigError, nearest
-from podium.metrics.overlap import Counts, Floats, dice, iou, tgs_iou
+from podium.metrics import classification as c
+from podium.metrics import instances, regression
+from podium.metrics import multiclass as m
+from podium.metrics import overlap as o
+from podium.metrics.overlap import Floats
+
+Kind = Literal["overlap", "boundary", "confusion", "instances", "table"]
+"""What a metric reads, of N samples.
+
+overlap: `Counts` of foreground pixels. boundary: `Counts` of the pixels of `boundary_counts`. confusion: one matrix of
+`confusion` a sample, int64 (N, C, C). instances: one table of `hits` a sample, int64 (N, 10, 3). table: two arrays,
+truth and prediction, of shape (N,) or (N, columns).
+"""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -18,17 +35,49 @@ class Metric:
     Attributes:
         name: As `competition.toml` spells it.
         greater_is_better: The direction.
-        per_sample: One score a sample, float64 of shape (N,), from the counts of N samples.
-        description: One line for people.
+        kind: What it reads.
+        description: One line for people; says how samples are put together.
+        samples: One score a sample, float64 of shape (N,), where there is one; the score is then their mean.
+        whole: The score of all samples together, where it is not that mean.
     """
 
     name: str
     greater_is_better: bool
-    per_sample: Callable[[Counts], Floats]
+    kind: Kind
     description: str
+    samples: Callable[..., Floats] | None = None
+    whole: Callable[..., float] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.samples is None) == (self.whole is None):
+            raise ValueError(f"metric '{self.name}' must have either samples or whole")
+
+    @property
+    def mean_over_samples(self) -> bool:
+        """Whether the score is the mean of one score a sample."""
+        return self.samples is not None
+
+    def per_sample(self, *inputs: Any) -> Floats:
+        """One score a sample, float64 of shape (N,).
+
+        Raises:
+            ConfigError: if the metric has none, being of all samples together.
+        """
+        if self.samples is None:
+            raise ConfigError(
+                f"the metric '{self.name}' is of all samples together, none has a score of its own", where="metric"
+            )
+        return self.samples(*inputs)
+
+    def score(self, *inputs: Any) -> float:
+        """The score of a set of samples, from what its kind reads; NaN for none."""
+        if self.samples is not None:
+            return self.aggregate(self.samples(*inputs))
+        assert self.whole is not None
+        return float(self.whole(*inputs))
 
     def aggregate(self, values: Floats) -> float:
-        """The score of a set of samples: the mean of theirs; NaN for none."""
+        """The score of a set of samples from `per_sample`: the mean; NaN for none."""
         return float(np.mean(values)) if len(values) else float("nan")
 
     def better(self, a: float, b: float) -> bool:
@@ -36,31 +85,121 @@ class Metric:
         return a > b if self.greater_is_better else a < b
 
 
+def _f(name: str, description: str, beta: float, mean: Literal["binary", "micro", "macro"]) -> Metric:
+    return Metric(name, True, "table", description, whole=partial(c.f_beta, beta=beta, mean=mean))
+
+
+def _f_samples(name: str, beta: float) -> Metric:
+    samples = partial(c.f_beta_samples, beta=beta)
+    return Metric(name, True, "table", f"F{beta:g} of the labels of each sample, mean over samples", samples)
+
+
 METRICS: dict[str, Metric] = {
-    m.name: m
-    for m in (
-        Metric("dice", True, dice, "Dice coefficient, mean over the samples; two empty masks score 1"),
-        Metric("iou", True, iou, "intersection over union, mean over the samples; two empty masks score 1"),
+    metric.name: metric
+    for metric in (
+        Metric("dice", True, "overlap", "Dice coefficient, mean over the samples; two empty masks score 1", o.dice),
         Metric(
-            "tgs_iou", True, tgs_iou, "share of the IoU thresholds .50:.05:.95 passed (TGS Salt), mean over samples"
+            "iou", True, "overlap", "intersection over union, mean over the samples; two empty masks score 1", o.iou
         ),
+        Metric(
+            "tgs_iou",
+            True,
+            "overlap",
+            "share of the IoU thresholds .50:.05:.95 passed (TGS Salt), mean over samples",
+            o.tgs_iou,
+        ),
+        Metric("dice_pooled", True, "overlap", "Dice coefficient of all pixels of all samples", whole=o.dice_pooled),
+        Metric(
+            "iou_pooled", True, "overlap", "intersection over union of all pixels of all samples", whole=o.iou_pooled
+        ),
+        Metric("boundary_iou", True, "boundary", "IoU of bands along the outlines, mean over samples", o.iou),
+        Metric(
+            "mean_iou",
+            True,
+            "confusion",
+            "IoU of each class over all pixels of all samples, mean over the classes in the truth",
+            whole=m.mean_iou,
+        ),
+        Metric("pixel_accuracy", True, "confusion", "share of all pixels that are right", whole=m.pixel_accuracy),
+        Metric(
+            "endovis_iou",
+            True,
+            "confusion",
+            "IoU of each class in a sample's truth but background, mean over classes, then samples (EndoVis 2017)",
+            m.endovis_iou,
+        ),
+        Metric(
+            "dsb2018",
+            True,
+            "instances",
+            "TP/(TP+FP+FN) of objects, mean over the IoU thresholds .50:.05:.95, then samples (Data Science Bowl 2018)",
+            instances.dsb2018,
+        ),
+        Metric("accuracy", True, "table", "share of samples that are right; multi-label: in all labels", c.correct),
+        Metric(
+            "balanced_accuracy",
+            True,
+            "table",
+            "share of samples that are right, mean over the classes",
+            whole=c.balanced_accuracy,
+        ),
+        Metric(
+            "log_loss", False, "table", "cross-entropy, clipped at 1e-15, mean over labels and samples", c.cross_entropy
+        ),
+        Metric(
+            "auc", True, "table", "area under the ROC curve of all samples, mean over labels or classes", whole=c.auc
+        ),
+        _f("f1", "F1 of class 1 over all samples", 1, "binary"),
+        _f("f1_micro", "F1 over all labels of all samples", 1, "micro"),
+        _f("f1_macro", "F1 of each label over all samples, mean over labels", 1, "macro"),
+        _f("f2_micro", "F2 over all labels of all samples", 2, "micro"),
+        _f("f2_macro", "F2 of each label over all samples, mean over labels", 2, "macro"),
+        _f_samples("f1_samples", 1),
+        _f_samples("f2_samples", 2),
+        Metric(
+            "quadratic_kappa",
+            True,
+            "table",
+            "quadratic weighted kappa of whole numbers, over all samples",
+            whole=c.quadratic_kappa,
+        ),
+        Metric("mae", False, "table", "absolute error, mean over columns and samples", regression.absolute_error),
+        Metric(
+            "mape",
+            False,
+            "table",
+            "absolute error as a share of the truth, mean over columns and samples",
+            regression.percentage_error,
+        ),
+        Metric("rmse", False, "table", "root of the mean squared error, mean over columns", whole=regression.rmse),
+        Metric("rmsle", False, "table", "rmse of log(1 + value), mean over columns", whole=regression.rmsle),
+        Metric("r2", True, "table", "coefficient of determination, mean over columns", whole=regression.r2),
     )
 }
 """Every metric by name; add to it to make another one known."""
 
 
-def get_metric(name: str, where: str = "metric") -> Metric:
+def get_metric(name: str, where: str = "metric", folder: Path | None = None) -> Metric:
     """The metric of that name; ``where`` says what names it.
 
+    Args:
+        name: One of `METRICS`; or a user's own, as ``path.py:function:max`` (or ``min``).
+        where: The file and key that name it, for errors.
+        folder: What a relative path is relative to; the current folder if none.
+
     Raises:
-        ConfigError: listing the names, if there is none.
+        ConfigError: listing the names, if there is none; or saying what is wrong with the user's own.
     """
-    if name not in METRICS:
-        names = sorted(METRICS)
-        raise ConfigError(
-            f"no metric is called '{name}'",
-            where=where,
-            expected="one of: " + ", ".join(names),
-            remedy=nearest(name, names),
-        )
-    return METRICS[name]
+    if name in METRICS:
+        return METRICS[name]
+    if ".py" in name:
+        from podium.metrics.own import load
+
+        return load(name, where, folder or Path())
+    names = sorted(METRICS)
+    raise ConfigError(
+        f"no metric is called '{name}'",
+        where=where,
+        expected="one of: " + ", ".join(names) + "; or your own: path.py:function:max (or min)",
+        remedy=nearest(name, names),
+    )

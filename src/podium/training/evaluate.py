@@ -11,8 +11,8 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from podium.data.geometry import mask_at, unplace
 from podium.data.loader import Images, whole_batches
+from podium.data.preprocess import Preprocess
 from podium.data.store import Store, ordered_map
 from podium.formats import bits
 from podium.metrics import Counts
@@ -28,6 +28,7 @@ class Predictor:
     def __init__(self, fabric: Fabric, models: Sequence[nn.Module], recipe: Recipe, *, tta: bool = True) -> None:
         self.fabric, self.models, self.recipe = fabric, list(models), recipe
         self.flips: list[list[int]] = [[], *([3] if f == "hflip" else [2] for f in recipe.predict.tta if tta)]
+        self.preprocess = Preprocess.of(recipe.input)
         self.normalize = Normalize(recipe.input.normalize, fabric.device)
 
     @torch.inference_mode()
@@ -47,10 +48,11 @@ class Predictor:
 
     def stream(self, images: Images, rows: Sequence[int], batch_size: int) -> Iterator[tuple[int, Pixels]]:
         """(row, probabilities at the input size, padding cut off), in the order of ``rows``."""
-        for batch in whole_batches(images, rows, self.recipe.input.pad_to, batch_size):
+        for batch in whole_batches(images, rows, self.preprocess.canvas, batch_size):
             probs = self(batch.images)
             for row, p in zip(batch.rows, probs, strict=True):
-                yield int(row), p[unplace(images.shape(int(row)), *p.shape)]
+                shape = images.shape(int(row))
+                yield int(row), p[self.preprocess.canvas(shape).inside(shape)]
 
 
 @contextmanager
@@ -85,7 +87,7 @@ def evaluate(
     def count(item: tuple[int, Pixels]) -> tuple[int, int, int]:
         row, probs = item
         target = truth.raw(row)
-        predicted = bits.pack(mask_at(probs, truth.shape(row), threshold))
+        predicted = bits.pack(predictor.preprocess.mask_at(probs, truth.shape(row), threshold))
         return bits.intersection(predicted, target), bits.area(predicted), bits.area(target)
 
     def predictions() -> Iterator[tuple[int, Pixels]]:

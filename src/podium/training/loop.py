@@ -103,9 +103,10 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = lr
             assert batch.masks is not None
-            target = torch.from_numpy(batch.masks).to(fabric.device, non_blocking=True).unsqueeze(1).float()
+            labels = torch.from_numpy(batch.masks).to(fabric.device, non_blocking=True).unsqueeze(1)
+            counted = (labels != recipe.augment.ignore_label).float() if recipe.augment.border == "ignore" else None
             logits = wrapped(normalize(batch.images))
-            loss, parts = criterion(logits, target)
+            loss, parts = criterion(logits, (labels == 1).float(), counted)
             fabric.backward(loss)
             if recipe.train.grad_clip:
                 fabric.clip_gradients(wrapped, optimizer, max_norm=recipe.train.grad_clip)

@@ -1,0 +1,68 @@
+"""What is inferred, each value with what told it so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from podium.config import emit_toml, flatten
+from podium.data.competition import Competition
+
+
+@dataclass
+class Inference:
+    """A competition and, for each key, what told it so."""
+
+    competition: Competition
+    why: dict[str, str] = field(default_factory=dict)
+
+    def told(self) -> list[str]:
+        """The inferences as lines for the user."""
+        tree = self.competition.tree()
+        lines = []
+        for key, reason in self.why.items():
+            section, _, name = key.rpartition(".")
+            value = tree.get(section, {}).get(name) if section else tree.get(name)
+            lines.append(f"{key} = {value!r}: {reason}")
+        return lines
+
+    def with_value(self, key: str, value: Any, reason: str) -> Inference:
+        """A copy with one key set by somebody who knows."""
+        section, _, name = key.rpartition(".")
+        change = {section: {name: value}} if section else {name: value}
+        return Inference(self.competition.with_overrides(change), self.why | {key: reason})
+
+    def with_settings(self, settings: Sequence[str]) -> Inference:
+        """A copy with ``key=value`` settings of somebody who knows."""
+        changed = self.competition.with_overrides(settings)
+        return Inference(
+            changed, self.why | dict.fromkeys((s.partition("=")[0].strip() for s in settings), "as asked for")
+        )
+
+    def with_competition(self, competition: Competition) -> Inference:
+        """A copy about a changed competition; reasons are kept for the values that stand."""
+        old, new = (dict(flatten(c.tree())) for c in (self.competition, competition))
+        return Inference(competition, {k: why for k, why in self.why.items() if old.get(k) == new.get(k)})
+
+    def toml(self) -> str:
+        """The commented `competition.toml`."""
+        tree = self.competition.tree()
+        for section in [v for v in tree.values() if isinstance(v, dict)]:
+            for key in [k for k, v in section.items() if v == []]:
+                del section[key]
+        return emit_toml(tree, self.why)
+
+
+@dataclass
+class Draft:
+    """A competition.toml in the making."""
+
+    tree: dict[str, Any]
+    why: dict[str, str] = field(default_factory=dict)
+
+    def put(self, key: str, value: Any, reason: str) -> None:
+        """Set a dotted key, and say what told so."""
+        section, _, name = key.rpartition(".")
+        (self.tree.setdefault(section, {}) if section else self.tree)[name] = value
+        self.why[key] = reason

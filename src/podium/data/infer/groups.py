@@ -1,0 +1,89 @@
+"""Groups that belong together: a telling column of a table, or ids that share a beginning."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+import polars as pl
+
+from podium.data.infer.draft import Draft
+from podium.data.infer.rle_tables import id_column
+from podium.data.layout import Layout
+
+GROUP_WORDS = re.compile(
+    r"^(group|car|patient|subject|person|case|video|sequence|seq|scene|scan|volume|clip|series|study|slide|lesion|house|"
+    r"site)([_ -]?(id|no|nr|number))?$",
+    re.IGNORECASE,
+)
+
+
+def infer_groups(draft: Draft, layout: Layout, ids: Iterable[str]) -> None:
+    """Groups that belong together: a telling column of a table, or ids that share a beginning."""
+    ids = list(ids)
+    if len(set(ids)) < len(ids):  # two splits use the same names
+        return
+    by_table = _group_column(layout, set(ids))
+    by_name = _group_pattern(ids)
+    if by_table and by_name and _same_partition(by_table[3], by_name[1]):
+        draft.put(
+            "data.group",
+            by_name[0],
+            f"{_count(by_name[1])} groups by the beginning of the id, as column '{by_table[2]}' of {by_table[0]} has",
+        )
+    elif by_table:
+        path, column, group, groups = by_table
+        draft.put("data.group_csv", path, f"column '{group}' puts {len(ids)} samples into {_count(groups)} groups")
+        draft.put("data.group_id_column", column, "holds the image ids")
+        draft.put("data.group_column", group, "samples that must stay together")
+    if not (by_table or by_name):
+        return
+    sizes = Counter((by_table[3] if by_table else by_name[1] if by_name else {}).values())
+    if len(sizes) < 5:
+        draft.put("folds.k", max(2, len(sizes)), f"there are {len(sizes)} groups to split")
+    if not by_table and by_name:
+        draft.put(
+            "data.group",
+            by_name[0],
+            f"{_count(by_name[1])} groups by the beginning of the id; remove it if they are unrelated",
+        )
+
+
+def _count(groups: dict[str, str]) -> int:
+    return len(set(groups.values()))
+
+
+def _same_partition(a: dict[str, str], b: dict[str, str]) -> bool:
+    """Whether the groups hold the same ids, whatever they are called."""
+    return _count(a) == _count(b) == len({(a[id], b[id]) for id in a})
+
+
+def _group_column(layout: Layout, ids: set[str]) -> tuple[str, str, str, dict[str, str]] | None:
+    """A table, its id column, its group column, and {id: group}."""
+    for path, table in layout.tables.items():
+        found = id_column(table, ids)
+        if found is None:
+            continue
+        column, spelling = found
+        before, after = spelling.split("{id}")
+        spelled = {f"{before}{id}{after}": id for id in ids}
+        rows = table.filter(pl.col(column).is_in(list(spelled)))
+        if rows[column].n_unique() < len(ids):
+            continue
+        for name in table.columns:
+            if name != column and GROUP_WORDS.match(name) and 1 < rows[name].n_unique() < len(rows):
+                return path, column, name, {spelled[k]: v for k, v in rows.select(column, name).rows()}
+    return None
+
+
+def _group_pattern(ids: list[str]) -> tuple[str, dict[str, str]] | None:
+    """A pattern for ids like <group>_<number> and {id: group}, if it makes at least 3 groups of at least 2."""
+    parts = {id: re.fullmatch(r"(.+?)[_-]([a-z]?[0-9]{1,8}|[a-z]+)", id) for id in ids}
+    if not ids or not all(parts.values()):
+        return None
+    groups = {id: m[1] for id, m in parts.items() if m}
+    sizes = Counter(groups.values())
+    if len(sizes) < 3 or min(sizes.values()) < 2:
+        return None
+    return r"^(?P<group>.+?)[_-][0-9a-z]+$", groups

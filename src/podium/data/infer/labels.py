@@ -1,0 +1,339 @@
+"""Targets in a table or in folder names: which columns they are, and what they mean."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+import polars as pl
+
+from podium.data.infer.groups import GROUP_WORDS
+from podium.data.infer.rle_tables import SAMPLE, id_column
+from podium.data.layout import TEST_WORDS, ImageFolder, Layout, split_of
+from podium.data.targets import stem_of
+
+_TARGET_WORDS = tuple(
+    re.compile(rf"^(y|({words})(_?(id|ids|name|names|value|\d+))?)$", re.IGNORECASE)
+    for words in (
+        "targets?|labels?|ground_?truth|gt",
+        "class|classes|category|categories|tags?|attribute_ids",
+        "diagnosis|dx|breed|species|disease|benign_malignant",
+        "price|.*_price|price_.*|.*_usd|boneage|bone_age",
+        "grade|level|severity|stage|.*_grade|score|rating|quality|counts?|.*_count",
+        "age",
+    )
+)
+"""What targets are called, the surest first."""
+_INPUT_WORDS = re.compile(
+    r"^(sex|gender|male|female|is_?(fe)?male|age.*|weight|height|width|depth|z|angle|view|site|location|localization|"
+    r"anatom.*|body_?part|modality|scanner|camera|year|month|date|time|zip_?code|latitude|longitude|lat|lon|fold|split|"
+    r"index|unnamed.*|size|mode|area|channels?)$",
+    re.IGNORECASE,
+)
+_ORDINAL = re.compile(r"grade|level|severity|stage|diagnosis|quality", re.IGNORECASE)
+_SEPARATORS = ("|", ";", ",", " ")
+MOST_CLASSES = 200
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """A table with a row a sample.
+
+    Attributes:
+        spelling: How it writes an id, for instance {id}.jpg; with views, an id is what their names begin with.
+        task, labels, classes, separator: As competition.toml has them.
+        why: What told so, and what else was considered.
+        ids: The ids it has.
+        ordinal: Whether the classes have an order.
+    """
+
+    path: str
+    id_column: str
+    targets: list[str]
+    inputs: list[str]
+    task: str
+    labels: str
+    classes: dict[str, int]
+    why: str
+    ids: set[str]
+    views: list[str] = field(default_factory=list)
+    separator: str | None = None
+    ordinal: bool = False
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """One folder of images a class.
+
+    Attributes:
+        patterns: One, or one for each official split that has labels.
+        val, test: Those of the validation and test images.
+    """
+
+    patterns: list[str]
+    classes: dict[str, int]
+    files: int
+    val: str | None = None
+    test: str | None = None
+
+
+@dataclass(frozen=True)
+class ValueTable:
+    """A sample submission of values: a row a test image.
+
+    Attributes:
+        rows: The ids in it.
+        spelling: How it writes an id.
+        names: Whether it holds names and not numbers.
+    """
+
+    path: str
+    id_column: str
+    value_columns: list[str]
+    rows: dict[str, str]
+    spelling: str
+    names: bool
+
+
+def value_sample(layout: Layout) -> ValueTable | None:
+    """The sample submission with a value or several for each test image; None if there is none."""
+    stems = {stem for f in layout.folders for stem in f.files}
+    for path, table in layout.tables.items():
+        found = id_column(table, stems) if SAMPLE.search(path) and not table.is_empty() else None
+        if found is None:
+            continue
+        column, spelling = found
+        before, after = spelling.split("{id}")
+        ids = [v[len(before) : len(v) - len(after)] for v in table[column].to_list()]
+        values = [c for c in table.columns if c != column]
+        if not values or len(set(ids)) < len(ids):
+            continue
+        texts = table[values[0]].to_list()
+        names = any(v and not _is_number(v) for v in texts)
+        return ValueTable(path, column, values, dict(zip(ids, texts, strict=True)), spelling, names)
+    return None
+
+
+def label_table(layout: Layout, targets: Sequence[str] = ()) -> LabelTable | None:
+    """The table that gives most images a target, or has these columns; None if there is none."""
+    stems = {stem for f in layout.folders for stem in f.files}
+    found: list[tuple[tuple[int, int], LabelTable]] = []
+    for path, table in layout.tables.items():
+        if SAMPLE.search(path) or table.is_empty() or split_of(PurePath(path).name) == "test":
+            continue
+        views: list[str] = []
+        by_id = _id_column(table, stems)
+        if by_id is None and (split := _views(table, stems)) is not None:
+            by_id, views = split
+        if by_id is not None and (meaning := _meaning(layout, table, by_id, targets)) is not None:
+            ids = {stem_of(v) for v in table[by_id].to_list()}
+            label = LabelTable(path=path, id_column=by_id, ids=ids, views=views, **vars(meaning[1]))
+            found.append(((-meaning[0], len(ids)), label))
+    return max(found, key=lambda f: f[0], default=(None, None))[1]
+
+
+def _id_column(table: pl.DataFrame, stems: set[str]) -> str | None:
+    """The id column of a table of targets: file names with or without ending, or paths; each once."""
+    found = id_column(table, stems)
+    if found is not None:
+        return found[0]
+    for name in table.columns:
+        values = [v for v in table[name].head(300).to_list() if v]
+        if values and sum(stem_of(v) in stems for v in values) * 2 > len(values):
+            return name
+    return None
+
+
+def _views(table: pl.DataFrame, stems: set[str]) -> tuple[str, list[str]] | None:
+    """(id column, view names) where image names are <id>_<view> with few views: 12_kitchen.jpg, 12_bathroom.jpg."""
+    parts = [s.rpartition("_") for s in stems]
+    views = Counter(tail for _, sep, tail in parts if sep)
+    heads = {head for head, sep, _ in parts if sep}
+    if not 2 <= len(views) <= 12 or max(views.values()) > 2 * min(views.values()):
+        return None
+    for name in table.columns:
+        values = set(table[name].to_list())
+        if len(values) == len(table) and len(values & heads) * 2 > len(values):
+            return name, sorted(views)
+    return None
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """What the columns of a table mean; see LabelTable."""
+
+    targets: list[str]
+    inputs: list[str]
+    task: str
+    why: str
+    labels: str = "one"
+    classes: dict[str, int] = field(default_factory=dict)
+    separator: str | None = None
+    ordinal: bool = False
+
+
+def _meaning(layout: Layout, table: pl.DataFrame, ids: str, given: Sequence[str]) -> tuple[int, _Meaning] | None:
+    """How sure it is (0 = surest), and what the columns mean."""
+    samples = {c for p, t in layout.tables.items() if SAMPLE.search(p) for c in t.columns} - {ids}
+    tests = [t.columns for p, t in layout.tables.items() if split_of(PurePath(p).name) == "test" and ids in t.columns]
+    columns = [c for c in table.columns if c != ids and (c in given or (not GROUP_WORDS.match(c) and _tells(table[c])))]
+    kinds = {c: _kind(table[c]) for c in columns}
+    plain = [c for c in columns if not _INPUT_WORDS.match(c) and kinds[c] != "text"]
+    flags, numbers = ([c for c in plain if kinds[c] == kind] for kind in ("flag", "number"))
+    unknown = [c for c in plain if c not in tests[0]] if tests else []
+    choices = (
+        (list(given), "as given"),
+        ([c for c in columns if c in samples], "the sample submission has it"),
+        (unknown, f"the test table, {', '.join(tests[0][:6])}, has it not" if tests else ""),
+        *(([c for c in columns if words.match(c)], "its name says so") for words in _TARGET_WORDS),
+        (flags if len(flags) >= len(numbers) else [], "holds 0 and 1"),
+        (plain if len(plain) == 1 else [], "the only column that could be one"),
+        (numbers + flags if numbers else [], "all numbers of the table"),
+        ([c for c in plain if kinds[c] == "class"][:1], "the first column with few names in it"),
+        (columns if len(columns) == 1 else [], "the only column that tells samples apart"),
+    )
+    for sure, (found, why) in enumerate(choices):
+        targets = _without_doubles(table, [c for c in table.columns if c in found], kinds)
+        if targets and set(targets) <= kinds.keys():
+            inputs = [c for c in columns if c not in targets and kinds[c] != "text" and not _same(table, c, targets)]
+            others = [c for c in table.columns if c not in (*targets, ids)]
+            why += f"; also there: {', '.join(others)}" if others else ""
+            return sure, _task(table, targets, inputs, kinds, why)
+    return None
+
+
+def _without_doubles(table: pl.DataFrame, targets: list[str], kinds: dict[str, str]) -> list[str]:
+    """Targets without those that say the same in other words, class_id beside class_name: names are kept."""
+    if len(targets) < 2 or all(kinds.get(c) in ("flag", "number") for c in targets):
+        return targets
+    first = next(c for c in targets if kinds.get(c) not in ("flag", "number"))
+    return [first]
+
+
+def _same(table: pl.DataFrame, column: str, targets: Sequence[str]) -> bool:
+    """Whether a column tells the target in other words, so that it can be no input."""
+    for target in targets:
+        pairs = table.select(column, target).n_unique()
+        if pairs == table[column].n_unique() == table[target].n_unique() and pairs * 2 < len(table):
+            return True
+    return False
+
+
+def _task(table: pl.DataFrame, targets: list[str], inputs: list[str], kinds: dict[str, str], why: str) -> _Meaning:
+    first, values = targets[0], [v for v in table[targets[0]].to_list() if v]
+    if len(targets) > 1:
+        if all(kinds[c] == "flag" for c in targets):
+            classes = {c: i for i, c in enumerate(targets)}
+            return _Meaning(targets, inputs, "classification", why, "many", classes)
+        return _Meaning(targets, inputs, "regression", why)
+    if kinds[first] == "flag":
+        return _Meaning(targets, inputs, "classification", why, classes={first: 1})
+    separator = next((s for s in _SEPARATORS if _is_list(values, s)), None)
+    if separator is not None:
+        labels = sorted({part.strip() for v in values for part in v.split(separator) if part.strip()})
+        classes = {c: i for i, c in enumerate(labels)}
+        return _Meaning(targets, inputs, "classification", why, "many", classes, separator)
+    names = sorted(set(values), key=lambda v: (not _is_number(v), float(v) if _is_number(v) else 0, v))
+    few_whole = len(names) <= 20 and all(re.fullmatch(r"-?\d+", v) for v in names)
+    ordinal = bool(_ORDINAL.search(first)) and few_whole
+    named_class = few_whole or (len(names) * 4 <= len(values) and all(re.fullmatch(r"\d+", v) for v in names))
+    if (
+        kinds[first] in ("class", "text")
+        or ordinal
+        or (named_class and re.search("class|label|categ|species|breed", first, re.IGNORECASE))
+    ):
+        classes = {c: i for i, c in enumerate(names)}
+        return _Meaning(targets, inputs, "classification", why, classes=classes, ordinal=ordinal)
+    return _Meaning(targets, inputs, "regression", why)
+
+
+def _tells(column: pl.Series) -> bool:
+    """Whether a column could be a target or an input: it varies, is filled, and is not a name for each row."""
+    values = [v for v in column.to_list() if v]
+    distinct = len(set(values))
+    return (
+        len(values) * 2 > len(column)
+        and distinct > 1
+        and (distinct < len(values) or all(_is_number(v) for v in values))
+    )
+
+
+def _kind(column: pl.Series) -> str:
+    values = set(column.to_list()) - {""}
+    if {v.lower() for v in values} <= {"0", "1", "0.0", "1.0", "true", "false"}:
+        return "flag"
+    if all(_is_number(v) for v in values):
+        return "number"
+    few = len(values) <= MOST_CLASSES and len(values) * 2 <= max(len(column), 8)
+    return "class" if few or _list_of_few(values) else "text"
+
+
+def _list_of_few(values: set[str]) -> bool:
+    return any(_is_list(list(values), s) for s in _SEPARATORS)
+
+
+def _is_list(values: Sequence[str], separator: str) -> bool:
+    """Whether values are lists of a few recurring labels: 'cat dog', 'dog', 'bird cat'."""
+    if any(_is_number(v) and separator in (",",) for v in values) or not any(separator in v for v in values):
+        return False
+    parts = Counter(p.strip() for v in set(values) for p in v.split(separator) if p.strip())
+    repeated = sum(n > 1 for n in parts.values()) * 2 >= len(parts)  # in other company, or alone
+    return (
+        repeated
+        and len(parts) <= MOST_CLASSES
+        and any(len(v.split(separator)) == 1 for v in values) | (len(parts) < len(set(values)))
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def class_folders(layout: Layout) -> ClassFolders | None:
+    """Sibling folders of images whose names are classes: train/cat/*.jpg, train/dog/*.jpg; the same in val and test."""
+    families: dict[str, list[ImageFolder]] = defaultdict(list)
+    for folder in layout.folders:
+        if folder.path != ".":
+            families[PurePath(folder.path).parent.as_posix()].append(folder)
+    words = re.compile(r"^(images?|imgs?|masks?|labels?|train(ing)?|val(id|idation)?|test(ing)?|data)$", re.IGNORECASE)
+    known: dict[str, set[str]] = {}
+    for parent, folders in families.items():
+        names = {PurePath(f.path).name for f in folders if not words.match(PurePath(f.path).name)}
+        if len(names) >= 2 and not any(TEST_WORDS.search(n) for n in names):
+            known[parent] = names
+    labelled = {p: n for p, n in known.items() if not TEST_WORDS.search(p)}
+    if not labelled:
+        return None
+    sizes = {p: sum(len(f.files) for f in families[p] if PurePath(f.path).name in n) for p, n in labelled.items()}
+    first = max(sizes, key=lambda p: (sizes[p], p))
+    alike = [p for p in sorted(labelled) if p == first or (_is_split_of(p, first) and labelled[p] <= labelled[first])]
+    test = next((p for p in sorted(known) if p not in labelled and known[p] <= labelled[first]), None)
+    patterns = {p: _class_pattern(p, [f for f in families[p] if PurePath(f.path).name in known[p]]) for p in known}
+    val = next((p for p in alike if len(alike) > 1 and split_of(p) == "val"), None)
+    return ClassFolders(
+        patterns=[patterns[p] for p in alike],
+        classes={n: i for i, n in enumerate(sorted(labelled[first]))},
+        files=sum(sizes[p] for p in alike),
+        val=patterns[val] if val else None,
+        test=patterns[test] if test else None,
+    )
+
+
+def _is_split_of(a: str, b: str) -> bool:
+    """Whether two folders differ by the name of an official split alone."""
+    splits = {split_of(a), split_of(b)}
+    return PurePath(a).parent == PurePath(b).parent and "" not in splits and len(splits) == 2
+
+
+def _class_pattern(parent: str, folders: Sequence[ImageFolder]) -> str:
+    suffixes = {s for f in folders for s in f.suffixes}
+    ending = suffixes.pop() if len(suffixes) == 1 else ".*"
+    return f"{'' if parent == '.' else glob.escape(parent) + '/'}{{class}}/*{ending}"

@@ -1,0 +1,21 @@
+"""How much memory is free here: what the machine has, or what the container it runs in may use."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped,unused-ignore]
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def free_memory(cgroup: Path = CGROUP) -> int:
+    """Bytes that can be had without swapping; memory that only caches files counts as free."""
+    free = int(psutil.virtual_memory().available)
+    with suppress(OSError, ValueError):  # no container, no limit, or an older kernel's way of telling it
+        limit = int((cgroup / "memory.max").read_text())
+        used = int((cgroup / "memory.current").read_text())
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+        free = min(free, max(0, limit - used + int(stat["file"])))
+    return free

@@ -1,0 +1,68 @@
+"""Near-duplicate images: re-encoded, flipped, turned, resized, cropped a little, or a little brighter.
+
+Three steps: `describe` looks at each image once and keeps 8 KB of it; `search.candidates` brings likely pairs together
+in near-linear time; `verify.overlay` lays each pair over one another and `clusters.judge` says what it is:
+
+    found = find_similar((id, read_image(path)) for id, path in files.items())
+    for cluster in found.duplicates: ...
+    groups = groups_of(found.clusters)          # for folds: who must stay together
+
+Train against test, whose ids may be the same:
+
+    both = join(describe(train).prefixed("train/"), describe(test).prefixed("test/"))
+    for cluster in search_similar(both).across({id for id in both.ids if id.startswith("train/")}): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from podium.data.similar.clusters import Cluster, Kind, Limits, Pair, Similar, groups_of, judge, only_best
+from podium.data.similar.descriptor import ORIENTATIONS, Pixels, Signatures, describe, join
+from podium.data.similar.search import Candidates, candidates
+from podium.data.similar.verify import overlay, pyramid
+from podium.data.store import Store
+
+__all__ = [
+    "ORIENTATIONS",
+    "Cluster",
+    "Kind",
+    "Limits",
+    "Pair",
+    "Signatures",
+    "Similar",
+    "describe",
+    "find_similar",
+    "groups_of",
+    "join",
+    "search_similar",
+]
+
+
+def find_similar(images: Iterable[tuple[str, Pixels]] | Store, limits: Limits | None = None) -> Similar:
+    """All duplicates and similar images among ``images``, which are looked at once and not kept.
+
+    Args:
+        images: (id, uint8 pixels) or a store; of a store's resized images the original size and pixels count.
+
+    Raises:
+        ValueError: if an id comes twice.
+    """
+    return search_similar(describe(images), limits)
+
+
+def search_similar(seen: Signatures, limits: Limits | None = None) -> Similar:
+    """As `find_similar`, of images already described. The order of the images makes no difference."""
+    first: dict[str, int] = {}
+    copies = []
+    for i, digest in enumerate(seen.digests):
+        if first.setdefault(digest, i) != i:
+            copies.append((first[digest], i))
+    # one of each is enough; and what is flat is alike only if it is the same
+    rows = np.array([i for i in first.values() if not seen.flat[i]], np.int64)
+    thumbs = seen.thumbs[rows]
+    near = candidates(thumbs)
+    near, over = only_best(near, overlay(pyramid(thumbs), near))
+    return judge(seen, copies, Candidates(rows[near.a], rows[near.b], near.turn), over, limits or Limits())

@@ -1,0 +1,352 @@
+"""Targets: which mask, run-length mask, table row or class folder belongs to an id, and its pixels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from PIL import Image
+
+from podium.data.competition import Competition, DataConfig, listed
+from podium.errors import DataError, nearest
+from podium.formats import images as image_files
+from podium.formats import masks, rle, tables
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".bmp", ".webp"}
+OBJECTS = ";"
+"""Between the run-length masks of several objects of one image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What belongs to an id, as `Sample` has it; or why it cannot be used."""
+
+    where: str = ""
+    mask: Path | None = None
+    class_masks: tuple[tuple[str, Path], ...] = ()
+    rle: str | None = None
+    values: tuple[float, ...] = ()
+    inputs: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def path_rule(pattern: str, views: Sequence[str] = ()) -> re.Pattern[str]:
+    """A glob with {id}, {class} and {view} in it as a regular expression over relative paths.
+
+    Raises:
+        DataError: if it has one of them twice.
+    """
+    rules = {"{id}": r"(?P<id>[^/]+?)", "{class}": r"(?P<class>[^/]+)", "*": "[^/]*", "**/": "(?:.*/)?", "?": "[^/]"}
+    rules["{view}"] = "(?P<view>" + "|".join(map(re.escape, views)) + ")"
+    parts = re.split(r"(\{id\}|\{class\}|\{view\}|\*\*/|\*|\?|\[[^/]+?\])", pattern)
+    sets = {p: f"[{re.escape(p[1:-1])}]" for p in parts if len(p) > 2 and p[0] == "[" and p[-1] == "]"}
+    try:
+        return re.compile("".join(rules.get(p) or sets.get(p) or re.escape(p) for p in parts))
+    except re.error:
+        raise _no_pattern(pattern, "it has {id}, {class} or {view} twice") from None
+
+
+def files_like(data: Path, pattern: str) -> list[Path]:
+    """The image files that a glob with {id}, {class} and {view} in it could mean, sorted; none that is hidden.
+
+    Raises:
+        DataError: if it is no pattern, or leads out of the data folder.
+    """
+    if ".." in PurePath(pattern).parts:
+        raise _no_pattern(pattern, "it leads out of the data folder")
+    try:
+        found = sorted(data.glob(re.sub(r"\{(id|class|view)\}", "*", pattern)))
+    except (ValueError, NotImplementedError, re.error, OSError) as error:
+        raise _no_pattern(pattern, str(error)) from None
+    return [
+        path
+        for path in found
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not path.name.startswith(".")
+        and (path.is_file() or not path.exists())  # a link that leads nowhere is reported when it is read
+    ]
+
+
+def _no_pattern(pattern: str, why: str) -> DataError:
+    return DataError(
+        f"'{pattern}' is no pattern of files ({why})",
+        where="competition.toml",
+        expected="a path inside data/ with * in it, {id} once at most",
+    )
+
+
+def target_word(spec: DataConfig) -> str:
+    """What a target is called here: mask, row or class."""
+    return "class" if spec.class_folders else "row" if spec.targets else "mask"
+
+
+def find_targets(
+    competition: Competition, data: Path, images: Mapping[str, Any], prefixes: Sequence[str] = ()
+) -> dict[str, Target]:
+    """{id: target} for everything that the competition's spec names as targets.
+
+    Args:
+        images: {id: image found}; class folders are read from it.
+        prefixes: What is put before the ids of each pattern of images, and so of masks.
+
+    Raises:
+        DataError: if there are none, or an id has two.
+    """
+    spec = competition.data
+    if spec.class_folders:
+        return {id: _class_target(competition, found) for id, found in images.items()}
+    if spec.targets:
+        return _table_targets(competition, data)
+    if spec.train_rle:
+        return _rle_targets(competition, data)
+    return mask_targets(listed(spec.train_masks), spec, data, prefixes)
+
+
+def _class_target(competition: Competition, found: Any) -> Target:
+    name = str(found.folder_class)
+    if name not in competition.classes:
+        remedy = nearest(name, list(competition.classes))
+        return Target(str(found.path), problem=f"lies in '{name}', which is none of [classes] ({remedy})")
+    return Target(str(found.path), values=(float(competition.classes[name]),))
+
+
+def mask_targets(patterns: list[str], spec: DataConfig, data: Path, prefixes: Sequence[str] = ()) -> dict[str, Target]:
+    """{id: target} of mask files.
+
+    Raises:
+        DataError: if there is none, or an id has two.
+    """
+    found: dict[str, Target] = {}
+    before = prefixes if len(prefixes) == len(patterns) else [""] * len(patterns)
+    for prefix, pattern in zip(before, patterns, strict=True):
+        rule = path_rule(pattern)
+        for path in files_like(data, pattern):
+            match = rule.fullmatch(path.relative_to(data).as_posix())
+            if match is None:
+                continue
+            name = match.groupdict().get("class")
+            if name in spec.exclude_classes:
+                continue
+            id = prefix + match["id"]
+            known = found.get(id)
+            if "{id}" not in PurePath(pattern).name:  # a folder an id: a file an object
+                name = ""
+            if name is not None:
+                others = known.class_masks if known else ()
+                found[id] = Target(str(path), class_masks=(*others, (name, path)))
+            elif known is not None:
+                raise DataError(
+                    f"two masks for the id '{match['id']}'", where=path, remedy=f"move it or {known.mask} away"
+                )
+            else:
+                found[id] = Target(str(path), mask=path)
+    if not found:
+        raise DataError(
+            "no mask found",
+            where=f"{data}/{', '.join(patterns)}",
+            remedy="correct data.train_masks in competition.toml",
+        )
+    return found
+
+
+def _rle_targets(competition: Competition, data: Path) -> dict[str, Target]:
+    form, path = competition.submission, data / str(competition.data.train_rle)
+    table = tables.read_csv(path)
+    several = competition.task == "instances"
+    column = tables.column(table, form.id_column, path).to_list()
+    ids = column if several else tables.unique_ids(table, form.id_column, path)
+    values = tables.column(table, form.value_column, path).to_list()
+    found: dict[str, Target] = {}
+    for row, runs in zip(ids, values, strict=True):
+        id = form.sample_id(row)
+        if id is None:
+            raise DataError(f"'{row}' is not spelled like '{form.id}'", where=path, remedy="correct submission.id")
+        known = found.get(id)
+        joined = runs or "" if known is None else f"{known.rle}{OBJECTS}{runs or ''}"
+        found[id] = Target(str(path), rle=joined)
+    return found
+
+
+def _table_targets(competition: Competition, data: Path) -> dict[str, Target]:
+    spec, path = competition.data, data / str(competition.data.train_csv)
+    table = tables.read_csv(path)
+    ids = [stem_of(v) for v in tables.unique_ids(table, str(spec.id_column), path)]
+    for name in (*spec.targets, *spec.inputs):
+        tables.column(table, name, path)
+    inputs = table.select(spec.inputs).rows() if spec.inputs else [()] * len(ids)
+    found = {}
+    for id, row, extra in zip(ids, table.select(spec.targets).rows(), inputs, strict=True):
+        target = Target(str(path), inputs=tuple(str(v) for v in extra))
+        try:
+            found[id] = replace(target, values=values_of(competition, row))
+        except DataError as error:
+            found[id] = replace(target, problem=error.found)
+    return found
+
+
+def stem_of(text: str) -> str:
+    """An id as a table spells it, without an image's ending."""
+    path = Path(text)
+    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else text
+
+
+def values_of(competition: Competition, row: tuple[str, ...]) -> tuple[float, ...]:
+    """The target columns of one row as numbers.
+
+    Raises:
+        DataError: for a value that is no number, or no class.
+    """
+    classes, spec = competition.classes, competition.data
+    if competition.task == "regression":
+        return tuple(_number(text, name) for text, name in zip(row, spec.targets, strict=True))
+    if competition.labels == "many":
+        if spec.separator is None:
+            return tuple(_flag(text, name) for text, name in zip(row, spec.targets, strict=True))
+        given = [t.strip() for t in row[0].split(spec.separator if spec.separator.strip() else None) if t.strip()]
+        numbers = {_class(t, classes) for t in given}
+        return tuple(float(n in numbers) for n in sorted(classes.values()))
+    if len(classes) == 1:
+        return (_flag(row[0], spec.targets[0]),)
+    return (float(_class(row[0], classes)),)
+
+
+def _number(text: str, column: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise DataError(f"'{column}' is '{text}', not a number") from None
+    if not np.isfinite(value):
+        raise DataError(f"'{column}' is {text}")
+    return value
+
+
+def _flag(text: str, column: str) -> float:
+    text = {"true": "1", "false": "0"}.get(text.lower(), text)
+    value = _number(text, column)
+    if value not in (0, 1):
+        raise DataError(f"'{column}' is {text}, neither 0 nor 1")
+    return value
+
+
+def _class(text: str, classes: Mapping[str, int]) -> int:
+    if text not in classes:
+        raise DataError(f"'{text}' is none of [classes]")
+    return classes[text]
+
+
+def read_target(
+    competition: Competition, sample: Any, shape: tuple[int, int]
+) -> NDArray[np.bool_] | NDArray[np.uint8] | NDArray[np.uint16]:
+    """A sample's target as pixels.
+
+    Args:
+        sample: A `Sample` with a mask, class masks or runs.
+        shape: (height, width) of its image.
+
+    Returns:
+        bool (H, W) for one foreground class; uint8 (H, W) of class numbers with 255 = ignored for several;
+        bool (C, H, W) for several at once; uint16 (H, W) of object numbers with 0 = none for instances.
+
+    Raises:
+        DataError: if a file cannot be read or holds a value that is no class.
+    """
+    spec = competition.data
+    if sample.rle is not None:
+        return _from_runs(competition, sample.rle, shape)
+    if sample.class_masks:
+        return _from_class_masks(competition, sample.class_masks, shape)
+    if spec.mask_values == "instances":
+        return read_labels(sample.mask).astype(np.uint16)
+    if spec.mask_values == "classes":
+        return _class_map(competition, read_labels(sample.mask), sample.mask)
+    return masks.read_mask(sample.mask, spec.mask_values)
+
+
+def read_labels(path: Path) -> NDArray[np.uint16]:
+    """The raw values of a label image, (H, W); palette images give their indices.
+
+    Raises:
+        DataError: if it cannot be decoded or has several channels that differ.
+    """
+
+    def read(image: Image.Image) -> NDArray[Any]:
+        return np.asarray(image)
+
+    labels = image_files.decode(image_files.read_bytes(path), path, read)
+    if labels.ndim == 3:
+        if not (labels[..., :1] == labels[..., :3]).all():
+            raise DataError("colours, not class numbers", where=path, remedy="make a label image of one channel")
+        labels = labels[..., 0]
+    if labels.min() < 0 or labels.max() > 65535:
+        raise DataError(f"values up to {labels.max()}", where=path, expected="label numbers up to 65535")
+    return labels.astype(np.uint16)
+
+
+def _class_map(competition: Competition, labels: NDArray[np.uint16], path: Path) -> NDArray[np.uint8]:
+    table = np.full(65536, 254, np.uint8)
+    for number, value in enumerate(sorted(competition.classes.values())):
+        table[value] = number
+    table[competition.data.ignore] = 255
+    out = table[labels]
+    if (out == 254).any():
+        strange = int(labels[out == 254][0])
+        raise DataError(f"the mask holds {strange}, which is none of [classes]", where=path)
+    return out
+
+
+def _from_class_masks(
+    competition: Competition, files: tuple[tuple[str, Path], ...], shape: tuple[int, int]
+) -> NDArray[np.bool_] | NDArray[np.uint8] | NDArray[np.uint16]:
+    many = competition.labels == "many"
+    names = class_order(competition)
+    order = {name: i for i, name in enumerate(names)}
+    stack = np.zeros((len(names), *shape), np.bool_)
+    objects = np.zeros(shape, np.uint16)
+    for number, (name, path) in enumerate(files, 1):
+        mask = masks.read_mask(path, "0/1" if competition.data.mask_values == "0/1" else "0/max")
+        if mask.shape != shape:
+            raise DataError(f"mask is {mask.shape[1]}x{mask.shape[0]}, its image {shape[1]}x{shape[0]}", where=path)
+        if name and name not in order:
+            raise DataError(f"'{name}' is none of [classes]", where=path, remedy=nearest(name, names))
+        stack[order[name] if name else 0] |= mask
+        objects[mask & (objects == 0)] = number  # as in the labels of dsb2018, the first keeps the pixel
+    if competition.task == "instances":
+        return objects
+    if many or competition.binary:
+        return stack if many else stack[0]
+    merged = np.zeros(shape, np.uint8)
+    for i in range(len(names)):
+        merged[stack[i]] = i
+    return merged
+
+
+def class_order(competition: Competition) -> list[str]:
+    """The classes that are told apart, in the order of their numbers: several at once have no background."""
+    left_out = competition.data.exclude_classes
+    names = [name for name in sorted(competition.classes, key=lambda c: competition.classes[c]) if name not in left_out]
+    many = competition.labels == "many" and competition.task == "segmentation"
+    return [name for name in names if not (many and competition.classes[name] == 0)]
+
+
+def _from_runs(competition: Competition, text: str, shape: tuple[int, int]) -> NDArray[np.bool_] | NDArray[np.uint16]:
+    order = competition.submission.order
+    if competition.task != "instances":
+        return rle.decode(text, shape, order)
+    labels = np.zeros(shape, np.uint16)
+    for number, runs in enumerate((r for r in text.split(OBJECTS) if r.strip()), 1):
+        mask = rle.decode(runs, shape, order)
+        labels[mask & (labels == 0)] = number
+    return labels
+
+
+def class_table(competition: Competition, values: pl.Series) -> dict[str, int]:
+    """How many samples each class has."""
+    names = {number: name for name, number in competition.classes.items()}
+    counts = values.value_counts(sort=True).rows()
+    return {names.get(int(v), str(v)): n for v, n in counts}
