@@ -10,7 +10,7 @@ $(INSTALLED): pyproject.toml
 	@test -x $(BIN)/python || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv --without-pip .venv; }
 	@test -e $(BIN)/pip || $(PYTHON) -m pip --python $(BIN)/python install -q pip
 	@echo "installing podium and all its parts into .venv (torch is large: a minute or two)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[all,dev]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[all,dev,bench]'
 	@touch $@
 
 install: $(INSTALLED)  ## make .venv and install podium with all its parts
@@ -19,8 +19,8 @@ demo: $(INSTALLED)  ## the whole loop on data that podium makes: under three min
 	@$(BIN)/podium demo
 
 test: $(INSTALLED)  ## the whole test suite: the fast part, then the slow one
-	$(BIN)/python -m pytest -q -m "not slow"
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow
 
 check: $(INSTALLED)  ## ruff, mypy, import-linter
 	$(BIN)/ruff check src tests benchmarks
@@ -29,7 +29,6 @@ check: $(INSTALLED)  ## ruff, mypy, import-linter
 	$(BIN)/lint-imports --no-cache
 
 bench: $(INSTALLED)  ## every benchmark beside its peer, or one: make bench NAME=rle_encode
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m benchmarks $(NAME)
 
 docs: $(INSTALLED)  ## regenerate docs/reference from commands, fields and registries

@@ -210,7 +210,6 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
     ("change", "words"),
     [
         ({"train_masks": "masks/x.png"}, "{id}"),
-        ({"train_masks": "{id}/mask.png"}, "{id}"),
         ({"train_masks": "{id}_{id}.png"}, "{id}"),
         ({"train_images": ""}, "inside data/"),
         ({"train_images": "/abs/*.jpg"}, "inside data/"),

@@ -18,7 +18,7 @@ from podium.data.inventory import Stock, take_stock
 from podium.data.prepare import Preparer
 from podium.data.ready import Prepared, check_folds, exclude, make_ready, store_problems
 from podium.data.report import Report, make_report
-from podium.data.samples import Samples, list_samples, read_exclusions, wanted_ids
+from podium.data.samples import Problem, Samples, add_exclusions, list_samples, read_exclusions, wanted_ids
 from podium.errors import BoardError, ConfigError, DataError, LedgerError, nearest
 from podium.files import locked
 from podium.host.board import LocalBoard, Receipt
@@ -129,9 +129,18 @@ class Workspace:
             raise ConfigError(f"no recipe '{name}'", where=path.parent, remedy=nearest(name, names) if names else "")
         return Recipe.load(path)
 
-    def look(self) -> Report:
-        """Audit the data: findings as text, JSON and `reports/data.html`; bad samples are findings, not errors."""
-        return make_report(self.competition, self.root, self.recipe().input)
+    def look(self, *, apply: bool = False) -> Report:
+        """Audit the data: findings as text, JSON and `reports/data.html`; bad samples are findings, not errors.
+
+        Args:
+            apply: Add the samples that the findings suggest to leave out to `exclude.csv`, with the reasons.
+        """
+        report = make_report(self.competition, self.root, self.recipe().input)
+        suggested = {id: why for finding in report.findings for id, why in finding.exclude.items()}
+        if apply and suggested:
+            add_exclusions(self.root / "exclude.csv", [Problem(id, "", why) for id, why in suggested.items()], "look")
+            report = make_report(self.competition, self.root, self.recipe().input)
+        return report
 
     def look_augment(self, recipe: Recipe | None = None) -> tuple[Path, list[str]]:
         """Write `reports/augment.jpg`, what training would see, and give its path and the changes that are on."""

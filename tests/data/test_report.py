@@ -173,3 +173,15 @@ def test_a_mask_of_one_pixel_is_seen():
     image, mask = np.full((60, 60, 3), 128, np.uint8), np.zeros((600, 600), np.uint8)
     mask[300, 300] = 1
     assert (outlined(image, mask) != image).any()
+
+
+def test_apply_takes_the_suggestions_and_nothing_else(space):
+    damage(space)
+    suggested = {id for f in space.look().findings for id in f.exclude}
+    assert suggested
+    after = space.look(apply=True)
+    rows = (space.root / "exclude.csv").read_text().splitlines()
+    assert {row.partition(",")[0] for row in rows[1:]} == suggested
+    assert all(row.endswith(",look") and ",," not in row for row in rows[1:])
+    assert not any(f.exclude for f in after.findings)
+    space.prepare()

@@ -49,6 +49,7 @@ def new(
 @app.command()
 def look(
     augment: bool = typer.Option(False, "--augment", help="Draw augmented samples instead: reports/augment.jpg."),
+    apply: bool = typer.Option(False, "--apply", help="Take the suggestions: write them to exclude.csv, with reasons."),
     settings: list[str] = typer.Argument(
         None, metavar="[recipe=NAME] [KEY=VALUE]", help="With --augment: recipe and changes."
     ),
@@ -74,13 +75,14 @@ def look(
         next_command("podium try NAME augment.KEY=VALUE --why '…'" if space.attempts.all() else "podium baseline")
         return
     with space.lock():
-        report = space.look()
+        report = space.look(apply=apply)
     if as_json:
         emit(report.tree())
     else:
         print(report.text())
     bad = any(finding.remedy == "podium prepare --exclude-bad" for finding in report.findings)
-    next_command("podium prepare --exclude-bad" if bad else "podium prepare")
+    suggested = any(finding.exclude for finding in report.findings)
+    next_command("podium look --apply" if suggested else "podium prepare --exclude-bad" if bad else "podium prepare")
 
 
 @app.command()

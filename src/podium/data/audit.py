@@ -95,7 +95,7 @@ def _bad(name: str, frame: pl.DataFrame, means: str, part: Literal["train", "tes
         ids = tuple(id for id, _ in rows)
         detail = tuple(f"{id}: {error}" for id, error in rows[:10])
         what = f"{counted(len(rows), 'sample')} {means}."
-        yield Finding(name, "error", len(rows), what, BAD, ids, dict(rows[:EXAMPLES]), detail, part)
+        yield Finding(name, "error", len(rows), what, BAD, ids, dict(rows[:EXAMPLES]), detail, part, exclude=dict(rows))
 
 
 def _excluded(facts: Facts) -> Iterable[Finding]:
@@ -217,9 +217,9 @@ def _contradictory(facts: Facts) -> Iterable[Finding]:
         what = f"{counted(len(torn), 'cluster')} of identical images with different targets: at most one is right."
         shown = {id: f"cluster {n}" for n, cluster in enumerate(torn[:3], 1) for id in cluster[:2]}
         remedy = f"keep the better one: a {exclude_line(torn[0][1], 'wrong target')}"
-        yield Finding(
-            "same image, different targets", "warning", len(members), what, remedy, members, shown, told(torn)
-        )
+        why = dict.fromkeys(members, "same image, different targets")
+        name = "same image, different targets"
+        yield Finding(name, "warning", len(members), what, remedy, members, shown, told(torn), exclude=why)
 
 
 def _in_test(facts: Facts) -> Iterable[Finding]:
@@ -246,7 +246,10 @@ def _blank(facts: Facts) -> Iterable[Finding]:
         what += f", and {marked} of them with a mask that is not empty." if marked else "; their masks are empty."
         severity: Severity = "warning" if marked else "note"
         remedy = f"to leave them out, for each a {exclude_line(blank['id'][0], 'blank')}"
-        yield Finding("blank images", severity, len(blank), what, remedy, tuple(blank["id"]), shown_ids(blank))
+        wrong = blank.filter(pl.col("area") > 0)["id"].to_list()
+        why = dict.fromkeys(wrong, "blank image with a mask")
+        ids = tuple(blank["id"])
+        yield Finding("blank images", severity, len(blank), what, remedy, ids, shown_ids(blank), exclude=why)
 
 
 def _mask_area(facts: Facts) -> Iterable[Finding]:

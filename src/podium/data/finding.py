@@ -33,6 +33,7 @@ class Finding:
         examples: {id: caption} of the pictures to show.
         detail: Lines of figures.
         part: Whose ids they are.
+        exclude: {id: reason} of the samples that `podium look --apply` leaves out.
     """
 
     name: str
@@ -44,10 +45,16 @@ class Finding:
     examples: Mapping[str, str] = field(default_factory=dict)
     detail: tuple[str, ...] = ()
     part: Literal["train", "test"] = "train"
+    exclude: Mapping[str, str] = field(default_factory=dict)
 
     def tree(self) -> dict[str, Any]:
         """As JSON has it."""
-        return asdict(self) | {"ids": list(self.ids), "detail": list(self.detail), "examples": dict(self.examples)}
+        return asdict(self) | {
+            "ids": list(self.ids),
+            "detail": list(self.detail),
+            "examples": dict(self.examples),
+            "exclude": dict(self.exclude),
+        }
 
     @property
     def action(self) -> str:
