@@ -180,6 +180,15 @@ def parse_overrides(items: Sequence[str]) -> Tree:
     return tree
 
 
+def overrides_with_recipe(items: Sequence[str]) -> tuple[str, list[str]]:
+    """Split ``["recipe=smoke", "optim.lr=1e-3"]`` into the recipe's name and the changes."""
+    named = [i for i in items if i.partition("=")[0].strip() == "recipe"]
+    if len(named) > 1:
+        raise ConfigError("'recipe' is set twice", remedy="give it once")
+    name = str(parse_overrides(named)["recipe"]) if named else "baseline"
+    return name, [i for i in items if i not in named]
+
+
 def parse_value(text: str) -> Any:
     """One value as TOML; text that is not TOML is the string itself."""
     try:

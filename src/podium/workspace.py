@@ -11,14 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from podium.config import parse_overrides, read_toml, write_toml
+from podium.config import read_toml, write_toml
 from podium.data.competition import Competition
 from podium.data.folds import Check, Folds
 from podium.data.inventory import Stock, take_stock
-from podium.data.prepare import Preparer
-from podium.data.ready import Prepared, check_folds, exclude, make_ready, store_problems
+from podium.data.ready import Prepared, check_folds, make_ready
 from podium.data.report import Report, make_report
-from podium.data.samples import Problem, Samples, add_exclusions, list_samples, read_exclusions, wanted_ids
+from podium.data.samples import Problem, Samples, add_exclusions, list_samples, wanted_ids
 from podium.errors import BoardError, ConfigError, DataError, LedgerError, nearest
 from podium.files import locked
 from podium.host.board import LocalBoard, Receipt
@@ -258,23 +257,10 @@ class Workspace:
         return rows, damaged or found
 
     def _check(self, recipe: Recipe) -> None:
-        """Refuse unknown names of architectures, losses and the like before anything is written or trained."""
-        from podium.training.check import check_recipe
+        """Refuse what cannot be trained, and unknown names, before anything is written or trained."""
+        from podium.training.check import check_recipe, check_trainable
 
-        if not self.competition.binary:
-            raise ConfigError(
-                f"training is for masks of one class so far; this is {self.competition.task}"
-                f" of {len(self.competition.classes)} classes",
-                where=self.root / SPEC,
-                remedy="podium look, podium prepare and podium folds work; or make it one class of masks",
-            )
-        if self.metric.kind != "overlap" or not self.metric.mean_over_samples:
-            raise ConfigError(
-                f"'{self.metric.name}' cannot judge a training yet",
-                where=self.root / SPEC,
-                expected="a metric that is a mean over images: dice, iou or tgs_iou",
-                remedy="set metric in competition.toml",
-            )
+        check_trainable(self.competition, self.metric, self.root / SPEC)
         check_recipe(recipe)
 
     def _unfinished(self, attempt: Attempt) -> bool:
@@ -342,25 +328,17 @@ class Workspace:
             DataError: if there are no test images.
         """
         attempt = self.champion() if reference is None else self.attempts.get(reference)
-        from podium.inference.predict import DecodedImages, StoredImages, TestImages, predict_test
+        from podium.inference.predict import predict_test
+        from podium.inference.sources import open_test_images
 
-        found, given = self.samples(), attempt.recipe.input
+        found = self.samples()
         if not found.test:
             raise DataError(
                 "the competition has no test images",
                 where=self.root / SPEC,
                 remedy="set data.test_images; or make the workspace anew with podium new --hold-out 0.2",
             )
-        preparer = Preparer(self.competition, self.root / ".podium" / "cache")
-        source: TestImages
-        if preparer.fits(found.test, given):
-            _, store = preparer.images("test images", found.test, given)
-            exclude(self.root / "exclude.csv", store_problems(store))
-            source, rows = StoredImages(store), {id: i for id, i in store.row.items() if id not in store.errors}
-        else:
-            excluded = read_exclusions(self.root / "exclude.csv")
-            usable = preparer.fixes.apply([s for s in found.test if s.id not in excluded])
-            source, rows = DecodedImages(usable, preparer.preprocess(given)), {s.id: i for i, s in enumerate(usable)}
+        source, rows = open_test_images(self.competition, self.root, found.test, attempt.recipe.input)
         ids = wanted_ids(self.competition, self.root / "data", found.test)
         return predict_test(attempt, self.competition, ids, source, rows, self.submissions.next(attempt.name))
 
@@ -417,12 +395,3 @@ class Workspace:
         return [
             {"rank": n, **asdict(r), "cv": cv.get(r.attempt), "final": r.id in picks} for n, r in enumerate(receipts, 1)
         ]
-
-
-def overrides_with_recipe(items: Sequence[str]) -> tuple[str, list[str]]:
-    """Split ``["recipe=smoke", "optim.lr=1e-3"]`` into the recipe's name and the changes."""
-    named = [i for i in items if i.partition("=")[0].strip() == "recipe"]
-    if len(named) > 1:
-        raise ConfigError("'recipe' is set twice", remedy="give it once")
-    name = str(parse_overrides(named)["recipe"]) if named else "baseline"
-    return name, [i for i in items if i not in named]

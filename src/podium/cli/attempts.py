@@ -21,7 +21,8 @@ def baseline(
 
     A run that was stopped goes on where it was.
     """
-    from podium.workspace import Workspace, overrides_with_recipe
+    from podium.config import overrides_with_recipe
+    from podium.workspace import Workspace
 
     space = Workspace.open()
     name, changes = overrides_with_recipe(settings or [])

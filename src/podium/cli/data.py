@@ -59,7 +59,8 @@ def look(
 
     Writes a page with pictures too: reports/data.html.
     """
-    from podium.workspace import Workspace, overrides_with_recipe
+    from podium.config import overrides_with_recipe
+    from podium.workspace import Workspace
 
     if settings and not augment:
         raise typer.BadParameter(f"'{settings[0]}' changes nothing that is looked at; or do you mean: look --augment")
@@ -95,7 +96,8 @@ def prepare(
 
     Reuses what no change has touched, and says why not otherwise.
     """
-    from podium.workspace import Workspace, overrides_with_recipe
+    from podium.config import overrides_with_recipe
+    from podium.workspace import Workspace
 
     space = Workspace.open()
     name, changes = overrides_with_recipe(settings or [])

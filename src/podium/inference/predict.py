@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +13,12 @@ from numpy.typing import NDArray
 from podium.config import write_toml
 from podium.data.competition import Competition
 from podium.data.geometry import mask_at
-from podium.data.loader import Images
-from podium.data.prepare import decode_sample
-from podium.data.preprocess import Preprocess
-from podium.data.samples import Sample
-from podium.data.store import Store, ordered_map
+from podium.data.store import ordered_map
 from podium.errors import LedgerError
 from podium.files import building
-from podium.formats import images, rle
+from podium.formats import rle
 from podium.formats.submission import SubmissionWriter
+from podium.inference.sources import TestImages
 from podium.ledger.attempts import Attempt
 from podium.models import create_model
 from podium.progress import duration, say, track
@@ -31,58 +27,6 @@ from podium.training.device import create_fabric, device_name, to_device
 from podium.training.evaluate import Predictor
 
 Pixels = NDArray[np.uint8]
-
-
-class TestImages(Images, Protocol):
-    """Images whose original size is known too."""
-
-    def original(self, i: int) -> tuple[int, int]:
-        """(height, width) of the file."""
-
-
-class DecodedImages:
-    """Images decoded when they are needed: for test sets too large for the store."""
-
-    def __init__(self, samples: Sequence[Sample], preprocess: Preprocess) -> None:
-        self.samples, self.preprocess = samples, preprocess
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def shape(self, i: int) -> tuple[int, int]:
-        """(height, width) at the input size."""
-        return self.preprocess.spatial.shape(self.original(i))
-
-    def image(self, i: int) -> Pixels:
-        """Image ``i``, uint8 (H, W, 3)."""
-        return decode_sample(self.samples[i], self.preprocess)[0]
-
-    def original(self, i: int) -> tuple[int, int]:
-        """(height, width) of the file."""
-        return images.image_size(self.samples[i].image)
-
-
-class StoredImages:
-    """Images from the store."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._original = store.index.select("source_height", "source_width").rows()
-
-    def __len__(self) -> int:
-        return len(self.store)
-
-    def shape(self, i: int) -> tuple[int, int]:
-        """(height, width) at the input size."""
-        return self.store.shape(i)
-
-    def image(self, i: int) -> Pixels:
-        """Image ``i``, uint8 (H, W, 3)."""
-        return self.store.image(i)
-
-    def original(self, i: int) -> tuple[int, int]:
-        """(height, width) of the file."""
-        return self._original[i]
 
 
 @dataclass(frozen=True)
