@@ -38,7 +38,7 @@ def test_single_label(seed):
     one, other = truth == 1, guess == 1
     assert score("f1", one, other) == pytest.approx(sklearn.f1_score(one, other, zero_division=0))
     if len(set(truth.tolist()) | set(guess.tolist())) > 1:
-        kappa = sklearn.cohen_kappa_score(truth, guess, weights="quadratic")
+        kappa = sklearn.cohen_kappa_score(truth, guess, labels=range(5), weights="quadratic")
         assert score("quadratic_kappa", truth, guess) == pytest.approx(kappa, abs=1e-12)
 
 
