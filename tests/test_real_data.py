@@ -36,7 +36,7 @@ def podium(*words: str, cwd: Path) -> str:
 
 def test_tgs_salt(tmp_path: Path) -> None:
     source = data_set("tgs_salt")
-    podium("new", "salt", "--from", str(source), "--hold-out", "0.2", cwd=tmp_path)
+    podium("new", "salt", "--from", str(source), "--hold-out", "0.2", "folds.k=3", cwd=tmp_path)
     salt = tmp_path / "salt"
     spec = (salt / "competition.toml").read_text()
     assert 'metric = "tgs_iou"' in spec
