@@ -185,3 +185,21 @@ def test_apply_takes_the_suggestions_and_nothing_else(space):
     assert all(row.endswith(",look") and ",," not in row for row in rows[1:])
     assert not any(f.exclude for f in after.findings)
     space.prepare()
+
+
+def test_runs_that_disagree_with_the_mask_are_found(tmp_path, tiny_competition):
+    tiny_competition(tmp_path / "d", table="train.csv", order="column")
+    space = Workspace.new(tmp_path / "ws", tmp_path / "d")
+    assert "runs unlike the mask" not in {f.name for f in space.look().findings}
+    table = tmp_path / "d" / "train.csv"
+    rows = table.read_text().splitlines()
+    id, text = rows[1].split(",")
+    rows[1] = f"{id},{text.rpartition(' ')[0].rpartition(' ')[0]}"
+    table.write_text("\n".join(rows) + "\n")
+    found = {f.name: f for f in space.look().findings}["runs unlike the mask"]
+    assert found.ids == (id.removesuffix(".jpg"),)
+    assert "1 of 18" in found.what
+    wrong = Workspace.new(tmp_path / "other", tmp_path / "d", ["submission.order=row"])
+    found = {f.name: f for f in wrong.look().findings}["runs unlike the mask"]
+    assert found.count > 9
+    assert 'submission.order = "column"' in found.remedy

@@ -32,7 +32,7 @@ from podium.data.finding import (
     told,
 )
 from podium.data.leaks import betraying_ids, input_shift, near_duplicates, torn_splits
-from podium.data.target_checks import mask_values, overlaps, target_histogram, targets
+from podium.data.target_checks import mask_values, overlaps, runs_disagree, target_histogram, targets
 from podium.errors import PodiumError
 
 TINY_FOREGROUND = 0.02
@@ -335,6 +335,7 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     _balance,
     targets,
     overlaps,
+    runs_disagree,
     mask_values,
     _groups,
     torn_splits,

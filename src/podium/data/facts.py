@@ -14,6 +14,8 @@ from blake3 import blake3
 from podium.data.competition import Competition, FoldsConfig
 from podium.data.folds import FoldInput, make_folds, read_folds
 from podium.data.infer import id_column
+from podium.data.infer.rle_tables import rle_tables
+from podium.data.layout import scan
 from podium.data.prepare import Preparer, TrainStores
 from podium.data.preprocess import Input
 from podium.data.samples import Problem, Sample, list_samples, merge_groups, read_exclusions
@@ -21,7 +23,7 @@ from podium.data.similar import Similar, describe, join, search_similar
 from podium.data.store import Pixels, Store
 from podium.data.traits import image_traits
 from podium.errors import DataError, PodiumError
-from podium.formats import images, tables
+from podium.formats import images, rle, tables
 
 TRAIN_SCHEMA = pl.Schema(
     {
@@ -60,6 +62,7 @@ class Facts:
         test_groups: {id: group} of the test images.
         similar: Duplicates and similar images among all; ids begin with "train/" or "test/".
         class_shares: {class: share of the labelled pixels} where masks hold several.
+        runs: (table, rows compared, {id: how its run-length mask differs from the mask file}).
         remarks: (table, column, {id: value}) where a table beside the images tells of overlapping masks.
         traits: Cheap figures of images: id, part ("train" or "test"), and a column a trait.
     """
@@ -77,6 +80,7 @@ class Facts:
     similar: Similar | None = None
     traits: pl.DataFrame = field(default_factory=pl.DataFrame)
     class_shares: dict[str, float] = field(default_factory=dict)
+    runs: tuple[str, int, dict[str, str]] = ("", 0, {})
     remarks: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     @property
@@ -120,6 +124,7 @@ def gather(competition: Competition, root: Path, given: Input) -> tuple[Facts, T
         "similar": _similar(stores, tested),
         "traits": image_traits(stores, tested, found),
         "class_shares": _class_shares(competition, stores),
+        "runs": _runs(competition, root / "data", stores),
         "remarks": _remarks(competition, root / "data", train["id"].to_list()),
     }
     return Facts(competition, train, test, found.problems, excluded, size, folds, **known), stores
@@ -143,6 +148,29 @@ def _class_shares(competition: Competition, stores: TrainStores) -> dict[str, fl
             counts += np.bincount(stores.masks.image(i).ravel(), minlength=256)[:256]
     total = max(1, int(counts[: len(names)].sum()))
     return {name: int(counts[n]) / total for n, name in enumerate(names)}
+
+
+def _runs(competition: Competition, data: Path, stores: TrainStores) -> tuple[str, int, dict[str, str]]:
+    """Where a table of run-length masks lies beside mask files: what they disagree on."""
+    if not (competition.binary and competition.data.train_masks):
+        return "", 0, {}
+    truth, order, wrong, compared = stores.truth, competition.submission.order, {}, 0
+    table = next((t for t in rle_tables(scan(data), sample=False) if not t.objects), None)
+    for id, text in table.rows.items() if table else ():
+        i = truth.row.get(id)
+        if i is None or truth.shape(i) == (0, 0):
+            continue
+        compared += 1
+        height, width = truth.shape(i)
+        mask = rle.runs_from_packed(truth.raw(i), width, order)
+        try:
+            runs = rle.parse(text, height * width)
+        except PodiumError as error:
+            wrong[id] = error.found
+            continue
+        if rle.intersection(runs, mask) != rle.area(mask) or rle.area(runs) != rle.area(mask):
+            wrong[id] = f"{rle.area(runs)} px in the table, {rle.area(mask)} in the mask"
+    return (table.path if table else ""), compared, wrong
 
 
 def _remarks(competition: Competition, data: Path, ids: Sequence[str]) -> list[tuple[str, str, dict[str, str]]]:

@@ -113,6 +113,24 @@ def overlaps(facts: Facts) -> Iterable[Finding]:
         yield Finding("overlapping masks", "note", len(ids), what, remedy, ids, shown)
 
 
+def runs_disagree(facts: Facts) -> Iterable[Finding]:
+    """A table of run-length masks that says something else than the mask files."""
+    path, compared, wrong = facts.runs
+    if not wrong:
+        return
+    ids, told = tuple(wrong), f"{len(wrong)} of {compared} run-length masks of {path} differ from the mask files"
+    if len(wrong) * 2 > compared:
+        what = f"{told}: most likely read in the wrong order of pixels."
+        order = "row" if facts.competition.submission.order == "column" else "column"
+        remedy = f'submission.order = "{order}" in competition.toml'
+    else:
+        what = f"{told}, which are the ones used."
+        remedy = "draw the right mask into fixes/masks/ID.png where the table is right"
+    detail = tuple(f"{id}: {why}" for id, why in list(wrong.items())[:10])
+    shown = dict(list(wrong.items())[:EXAMPLES])
+    yield Finding("runs unlike the mask", "warning", len(wrong), what, remedy, ids, shown, detail)
+
+
 def mask_values(facts: Facts) -> Iterable[Finding]:
     """How the pixels divide among several classes."""
     shares = facts.class_shares
