@@ -64,8 +64,9 @@ def near_duplicates(facts: Facts) -> Iterable[Finding]:
         note = (
             f"similarity above {facts.similar.limits.similar:.3f}; no pair lies between {gap[0]:.2f} and {gap[1]:.2f}"
         )
-        yield from _clusters(facts, f"{kind} images in train and test", across, "warning", note)
-        yield from _clusters(facts, f"{kind} images in several groups", torn, "warning", note)
+        grave: Severity = "warning" if kind == "duplicate" else "note"  # alike is a matter of looking
+        yield from _clusters(facts, f"{kind} images in train and test", across, grave, note)
+        yield from _clusters(facts, f"{kind} images in several groups", torn, grave, note)
         yield from _clusters(facts, f"{kind} images in one group", inside, "note", note)
 
 
@@ -83,7 +84,7 @@ def _clusters(facts: Facts, name: str, clusters: list[Cluster], severity: Severi
     what = f"{counted(len(clusters), 'cluster')} of {len(ids)} samples, the largest of {max(len(c) for c in clusters)}"
     what += {
         "several groups": ": if their groups part, validation flatters.",
-        "train and test": ": the board rewards memory of them.",
+        "train and test": ": if they show the same thing, the board rewards memory of it.",
         "one group": ": their group keeps them together already.",
     }[name.partition(" images in ")[2]]
     detail = tuple(
