@@ -19,8 +19,8 @@ demo: $(INSTALLED)  ## the whole loop on data that podium makes: under three min
 	@$(BIN)/podium demo
 
 test: $(INSTALLED)  ## the whole test suite: the fast part, then the slow one
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow  # else two trainings spin for two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"  # else two trainings spin
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow  # for the two cores
 
 check: $(INSTALLED)  ## ruff, mypy, import-linter
 	$(BIN)/ruff check src tests benchmarks

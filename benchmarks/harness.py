@@ -43,7 +43,8 @@ class Benchmark:
         name: What `make bench NAME=` takes.
         work: What is done.
         peer: What it is compared with.
-        goal: The ratio to reach; None where there is no goal.
+        goal: The ratio to reach, of the peer's time to ours; None where there is no goal.
+        at_most: The goal is not to be exceeded.
         prepare: (tiny, folder to work in) -> the two ways, after their results were compared.
         clock: "cpu": the time of this thread, which other work on the machine disturbs least (on the wall clock a busy
             machine slows the longer of the two more); "wall": where threads or processes share the work.
@@ -55,6 +56,7 @@ class Benchmark:
     goal: float | None
     prepare: Callable[[bool, Path], Pair]
     clock: Literal["cpu", "wall"] = "cpu"
+    at_most: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Result:
     rounds: int
     clock: str
     note: str
+    at_most: bool = False
 
 
 def measure(benchmark: Benchmark, folder: Path, *, tiny: bool, seconds: float) -> Result:
@@ -89,7 +92,11 @@ def measure(benchmark: Benchmark, folder: Path, *, tiny: bool, seconds: float) -
             way()
             times.append(1000 * (now() - begun))
     a, b = statistics.median(ours), statistics.median(peer)
-    met = None if benchmark.goal is None or tiny else b / a >= benchmark.goal
+    met = (
+        None
+        if benchmark.goal is None or tiny
+        else (b / a <= benchmark.goal if benchmark.at_most else b / a >= benchmark.goal)
+    )
     return Result(
         benchmark.name,
         benchmark.work,
@@ -102,6 +109,7 @@ def measure(benchmark: Benchmark, folder: Path, *, tiny: bool, seconds: float) -
         len(ours),
         benchmark.clock,
         pair.note,
+        benchmark.at_most,
     )
 
 

@@ -109,7 +109,7 @@ def loader(tiny: bool, folder: Path) -> Pair:
 
 
 def augmentation(tiny: bool, folder: Path) -> Pair:
-    """Every change comes every time, on both sides; what is drawn differs, so only form and level are compared."""
+    """Every change comes every time, on both sides; what is drawn differs, so only the form is compared."""
     import os
 
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network at import
@@ -134,7 +134,8 @@ def augmentation(tiny: bool, folder: Path) -> Pair:
                 p=1,
             ),
             A.ColorJitter(brightness=(0.9, 1.1), contrast=(0.9, 1.1), saturation=(0.9, 1.1), hue=(0, 0), p=1),
-        ]
+        ],
+        seed=0,
     )
     pixels = [images.image(i) for i in range(len(images))]
     labels = [masks.mask(i) for i in range(len(images))]
@@ -150,7 +151,6 @@ def augmentation(tiny: bool, folder: Path) -> Pair:
     for (a, m), (b, k) in zip(ours(), peer(), strict=True):
         assert a.shape == b.shape == (side, side, 3)
         assert m.shape == k.shape == (side, side)
-        assert abs(float(a.mean()) - float(b.mean())) < 40
     return Pair(ours, peer, f"{count} crops of {side} from the store")
 
 

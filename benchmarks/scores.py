@@ -93,13 +93,13 @@ def score(tiny: bool, folder: Path) -> Pair:
     solution = Solution(
         tuple(ids),
         dict.fromkeys(ids, shape),
-        tuple(true[n % len(true)] for n in range(count)),
+        tuple((true[n % len(true)],) for n in range(count)),
         tuple("Private" if n % 4 else "Public" for n in range(count)),
     )
     with SubmissionWriter(folder / "submission.csv", fmt) as writer:
         for n, id in enumerate(ids):
             writer.write(id, texts[n % len(texts)])
-    truth = [rle.format_runs(runs) for runs in solution.runs]
+    truth = [rle.format_runs(runs) for (runs,) in solution.truth]
     metric = get_metric("dice")
 
     def ours() -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Near-duplicate search on planted copies: seconds for describing and searching, recall by kind, precision.
 
     python benchmarks/similar.py [--n 20000] [--side 256] [--json FILE]
-    python benchmarks/similar.py --data /work/shared/data      # planted in the real sets there
+    python benchmarks/similar.py --data DIR      # planted in the real sets there
 
 Drawn images are spectra of real ones (1/f clouds with shapes), each of its own seed, made as they are looked at:
 decoding and drawing are not counted. Real images are decoded before the clock starts.

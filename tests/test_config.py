@@ -11,7 +11,7 @@ from podium.config import all_keys, difference, emit_toml, merge, parse_override
 from podium.data.competition import Competition
 from podium.errors import ConfigError
 from podium.formats.submission import SubmissionFormat
-from podium.recipe import Recipe
+from podium.recipe import Phase, Recipe
 
 NASTY = ['"', "'", "\\", "a # b", "a\nb", "\t", "=", "[x]", "ä€😀", " ", "x" * 300, "\x7f", "'''", '"""', "\u2028", "{"]
 
@@ -136,6 +136,7 @@ def test_what_is_no_override_is_refused(items, message):
         ("modle.arch=unet", "did you mean 'model'?"),
         ("train.epoch=1", "did you mean 'train.epochs'?"),
         ("zzzz=1", "one of: " + ", ".join(Recipe.model_fields)),
+        ("phases=[{at=0.5, zzzz=1}]", "one of: " + ", ".join(f"phases.0.{key}" for key in Phase.model_fields)),
     ],
 )
 def test_an_unknown_key_names_the_nearest(item, remedy):
@@ -159,7 +160,8 @@ def test_an_unknown_key_in_a_file_names_file_and_nearest(tmp_path):
      ("train.epochs=0", ["'train.epochs' is 0", "1"]),
      ("optim=3", ["'optim' is a section"]), ("optim.lr=nan", ["optim.lr", "finite"]),
      ("input.size=[64]", ["[input]", "[height, width]"]), ("model.norm=batsch", ["'batsch'", "'batch'"]),
-     ("model.arch.x=1", ["model.arch", "text"]), ("train.epochs=none", ["'train.epochs' is 'none'"])],
+     ("model.arch.x=1", ["model.arch", "text"]), ("train.epochs=none", ["'train.epochs' is 'none'"]),
+     ("train.devices=0", ["'train.devices' is 0", "1"])],
 )  # fmt: skip
 def test_a_wrong_value_says_what_was_given_and_expected(item, words):
     with pytest.raises(ConfigError) as caught:
@@ -210,7 +212,8 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
     ("change", "words"),
     [
         ({"train_masks": "masks/x.png"}, "{id}"),
-        ({"train_masks": "{id}_{id}.png"}, "{id}"),
+        ({"mask_values": "colours"}, "[colours] and"),
+        ({"ignore": ["void"]}, "numbers in data.ignore"),
         ({"train_images": ""}, "inside data/"),
         ({"train_images": "/abs/*.jpg"}, "inside data/"),
         ({"train_rle": "t.csv"}, "exactly one of"),

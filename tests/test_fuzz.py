@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from podium.data.clues import header_clues
 from podium.data.competition import Competition
 from podium.data.infer import infer
 from podium.data.samples import list_samples
@@ -62,7 +63,17 @@ def encoded(form, mode="RGB"):
     return buffer.getvalue()
 
 
-SEEDS = [encoded(form) for form in ("JPEG", "PNG", "TIFF", "BMP", "WEBP")] + [
+def with_exif(form):
+    """A small picture that tells where, when and with what it was taken."""
+    buffer, tags = io.BytesIO(), Image.Exif()
+    tags.update({271: "Canon", 272: "5D", 305: "GIMP", 306: "2019:05:01 09:00:00"})
+    tags.get_ifd(0x8769).update({36867: "2019:05:01 09:00:00"})
+    tags.get_ifd(0x8825).update({1: "N", 2: (47.0, 5.0, 1.0), 3: "W", 4: (8.0, 5.0, 1.0)})
+    Image.new("RGB", (4, 4)).save(buffer, form, exif=tags)
+    return buffer.getvalue()
+
+
+SEEDS = [with_exif("JPEG"), with_exif("PNG")] + [encoded(form) for form in ("JPEG", "PNG", "TIFF", "BMP", "WEBP")] + [
     encoded("GIF", "P"), encoded("PNG", "P"), encoded("PNG", "L"), encoded("PNG", "I;16"), encoded("TIFF", "I;16")
 ]  # fmt: skip
 
@@ -94,6 +105,7 @@ def damaged(draw, seeds=SEEDS):
 READERS = (
     images.read_image, images.image_facts, masks.read_mask, masks.mask_values, read_labels,
     lambda p: masks.read_mask(p, "0/1"),
+    lambda p: images.read_header(p, header_clues),
 )  # fmt: skip
 
 
@@ -300,6 +312,7 @@ def archive():
 
 
 @settings(max_examples=150)
+@example(archive()[1:])  # offsets before its beginning
 @given(damaged([archive()]) | st.binary(max_size=60))
 def test_archives(data):
     with tempfile.TemporaryDirectory() as path:

@@ -137,7 +137,8 @@ def _emit_value(key: str, value: Any) -> str:
 
 def _inline(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in value.items() if v is not None) + " }"
+        inner = ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in value.items() if v is not None)
+        return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list):
         return "[" + ", ".join(_inline(v) for v in value) + "]"
     return tomli_w.dumps({"x": value}).strip().removeprefix("x = ")
@@ -235,6 +236,12 @@ def _section(field: FieldInfo | None) -> type[BaseModel] | None:
     return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
 
 
+def _item(field: FieldInfo | None) -> type[BaseModel] | None:
+    """The schema of one item of a list of sections, or None where the field is no such list."""
+    inner = get_args(field.annotation) if field else ()
+    return inner[0] if inner and isinstance(inner[0], type) and issubclass(inner[0], BaseModel) else None
+
+
 def flatten(tree: Tree, path: str = "") -> Iterator[tuple[str, Any]]:
     """(dotted key, value) of every leaf, in order."""
     for key, value in tree.items():
@@ -280,18 +287,21 @@ _PLAIN = {
     "bool_type": "true or false",
     "string_type": "text",
     "list_type": "a list, in [ ]",
+    "tuple_type": "a list, in [ ]",
     "dict_type": "a table, in { }",
 }
 
 
 def _explain(schema: type[BaseModel], error: ValidationError, where: str) -> ConfigError:
     first = error.errors()[0]
-    location = [str(part) for part in first["loc"]]
+    location = [str(part) for part in first["loc"] if part != "constrained-int"]  # pydantic's name of a union's part
     key = ".".join(location)
     if first["type"] == "extra_forbidden":
         owner: type[BaseModel] = schema
         for part in location[:-1]:
-            inner = _section(owner.model_fields.get(part))
+            if part.isdecimal():  # the place in a list, of which the owner is one item
+                continue
+            inner = _section(owner.model_fields.get(part)) or _item(owner.model_fields.get(part))
             if inner is None:
                 break
             owner = inner

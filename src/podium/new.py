@@ -11,13 +11,13 @@ from typing import Any
 from podium.data.competition import Competition
 from podium.data.frames import frame_to_folder
 from podium.data.infer import Inference, infer
-from podium.data.plan import has_gpu, plan
+from podium.data.patterns import IMAGE_SUFFIXES
+from podium.data.plan import Aim, has_gpu, plan
 from podium.data.samples import list_samples
-from podium.data.targets import IMAGE_SUFFIXES
 from podium.errors import ConfigError, DataError, PodiumError, storage_error
 from podium.files import building, write_atomic
 from podium.formats import images
-from podium.formats.archives import home_of, unpack
+from podium.formats.archives import KINDS, by_hand, is_archive, unpack, unpack_home
 from podium.metrics import get_metric
 from podium.progress import say
 
@@ -43,7 +43,7 @@ def make_workspace(
                 "--hold-out needs the files unpacked", where=source, remedy="unpack the archive and give the folder"
             )
         inference = infer(draft / "data" if unpacked else source, _name(root)).with_settings(settings)
-        get_metric(inference.competition.metric)
+        inference = _take_metric(inference, draft)
         if not unpacked:
             inference = _lay_out(inference, source, draft, share, public, copy, seed)
         if solution is not None:
@@ -59,7 +59,7 @@ def make_from_frame(root: Path, frame: Any, settings: Sequence[str], columns: Ma
     _require_new(root)
     with building(root, marker=False) as draft:
         inference = frame_to_folder(frame, draft / "data", _name(root), **columns).with_settings(settings)
-        get_metric(inference.competition.metric)
+        inference = _take_metric(inference, draft)
         write_atomic(draft / SPEC, inference.toml())
         write_recipes(inference.competition, draft)
 
@@ -75,22 +75,77 @@ def _name(root: Path) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", root.name.lower()).strip("-") or "competition"
 
 
+def _take_metric(inference: Inference, draft: Path) -> Inference:
+    """See that there is such a metric; one in a file of the user's is copied into the workspace, where it is found."""
+    name = inference.competition.metric
+    before, suffix, rest = name.partition(".py")
+    file = Path(before + suffix)
+    if not suffix or file.is_absolute():
+        get_metric(name)
+        return inference
+    if not file.is_file():
+        raise ConfigError(
+            f"there is no file {file}",
+            where="metric",
+            expected="the Python file of your metric, as seen from the current folder",
+            remedy="correct the path; the file is copied into the workspace",
+        )
+    get_metric(name)
+    shutil.copy2(file, draft / file.name)
+    return inference.with_value("metric", f"{file.name}{rest}", f"your own, copied from {file}")
+
+
 def _unpack(source: Path, data: Path) -> bool:
-    """Unpack a zip archive, or a folder of them as downloaded, into ``data``; False if there is nothing to unpack."""
-    if source.suffix.lower() == ".zip" and source.is_file():
+    """Unpack an archive, or a folder of them as downloaded, into ``data``; False if there is nothing to unpack.
+
+    Raises:
+        DataError: with the command that unpacks it, for an archive that is not read here.
+    """
+    if source.is_file() and is_archive(source):
         say(f"  unpacking {source.name}")
         unpack(source, data)
+        _require_read(data, source)
         return True
-    archives = sorted(source.glob("*.zip")) if source.is_dir() else []
-    if not archives or any(p.suffix.lower() in IMAGE_SUFFIXES for p in source.rglob("*")):
+    if source.is_file() and by_hand(source):
+        raise _not_read([source], source)
+    archives = sorted(p for p in source.glob("*") if p.is_file() and is_archive(p)) if source.is_dir() else []
+    if _has_images(source):
+        if archives:
+            say(f"  not unpacked, since there are images beside: {', '.join(p.name for p in archives)}")
+        return False
+    if source.is_dir():
+        _require_read(source, source, archives)
+    if not archives:
         return False
     data.mkdir()
     for path in sorted(p for p in source.iterdir() if p.is_file() and p not in archives):
         shutil.copy2(path, data / path.name)
     for archive in archives:
         say(f"  unpacking {archive.name}")
-        unpack(archive, home_of(archive, data))
+        unpack_home(archive, data)
+    _require_read(data, source)
     return True
+
+
+def _has_images(folder: Path) -> bool:
+    return any(p.suffix.lower() in IMAGE_SUFFIXES for p in folder.rglob("*"))
+
+
+def _require_read(folder: Path, source: Path, archives: Sequence[Path] = ()) -> None:
+    """Refuse a folder whose images are in archives that are not read here."""
+    odd = [] if archives or _has_images(folder) else sorted(p for p in folder.rglob("*") if by_hand(p))
+    if odd:
+        raise _not_read(odd, source)
+
+
+def _not_read(odd: Sequence[Path], where: Path) -> DataError:
+    others = f" ({len(odd)} such)" if len(odd) > 1 else ""
+    return DataError(
+        f"{odd[0].name} is an archive that podium does not unpack{others}",
+        where=where,
+        expected="images, or " + ", ".join(KINDS),
+        remedy=f"unpack it, and give the folder: {by_hand(odd[0])}",
+    )
 
 
 def _lay_out(
@@ -109,7 +164,7 @@ def _lay_out(
         held = hold_out(inference.competition, source, draft / "data", draft / "board", share, public, seed)
         say(
             f"  held out: {held.test} of {held.train + held.test} samples as a test set, {held.public} of them public; "
-            "their masks are in board/, which training never reads"
+            "their targets are in board/, which training never reads"
         )
         return inference.with_competition(held.competition)
     if copy:
@@ -143,15 +198,16 @@ def write_recipes(competition: Competition, root: Path) -> None:
     found = list_samples(competition, root / "data")
     step = max(1, len(found.train) // 50)
     shapes, modes = [], set()
-    for sample in found.train[::step]:
+    for path in (path for sample in found.train[::step] for path in sample.views or (sample.image,)):
         try:
-            facts = images.image_facts(sample.image)
+            facts = images.image_facts(path)
         except PodiumError:
             continue  # prepare reports it
         shapes.append((facts.height, facts.width))
         modes.add(facts.mode)
     if not shapes:
         raise DataError("none of the training images looked at can be read", where=root / "data")
-    grey = modes <= {"L", "1", "I;16", "I"}
-    for name, planned in plan(shapes, len(found.train), gpu=has_gpu(), grey=grey).items():
+    grey, deep = modes <= {"L", "1", "I;16", "I"}, all(mode.startswith("I") for mode in modes)
+    plans = plan(shapes, len(found.train), gpu=has_gpu(), grey=grey, deep=deep, aim=Aim.of(competition))
+    for name, planned in plans.items():
         write_atomic(root / "recipes" / f"{name}.toml", planned.toml())

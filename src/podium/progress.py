@@ -10,10 +10,19 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _listeners: list[Callable[[str], None]] = []
+_silent = False
+
+
+def silence() -> None:
+    """Say nothing from now on: one of several processes at the same work speaks for all."""
+    global _silent
+    _silent = True
 
 
 def say(line: str = "") -> None:
     """Tell the user one line of progress, on stderr (and to whoever listens, such as a run's log)."""
+    if _silent:
+        return
     print(line, file=sys.stderr, flush=True)
     for listener in _listeners:
         listener(line)
@@ -38,6 +47,9 @@ def track(items: Iterable[T], what: str, total: int, *, every: float = 10.0) -> 
     On a terminal one line is rewritten in place; elsewhere a plain line is written every ``every`` seconds, so that
     logs stay short and a short stage says nothing at all.
     """
+    if _silent:
+        yield from items
+        return
     live = sys.stderr.isatty()
     started = last = time.monotonic()
     done = 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from podium.config import read_toml, write_toml
 from podium.data.competition import Competition
-from podium.data.folds import Check, Folds
+from podium.data.folds import Check
 from podium.data.inventory import Stock, take_stock
 from podium.data.ready import Prepared, check_folds, make_ready
 from podium.data.report import Report, make_report
@@ -21,14 +21,17 @@ from podium.data.samples import Problem, Samples, add_exclusions, list_samples, 
 from podium.errors import BoardError, ConfigError, DataError, LedgerError, nearest
 from podium.files import locked
 from podium.host.board import LocalBoard, Receipt
+from podium.host.grading import Classes
 from podium.ledger.attempts import Attempt, Attempts, changed_recipe
+from podium.ledger.checks import check_complete, same_folds
 from podium.ledger.index import Index
-from podium.ledger.submissions import FILE, Submissions
-from podium.ledger.verdict import Verdict, mean_gain
+from podium.ledger.submissions import Submissions, file_in
+from podium.ledger.verdict import Verdict, gain_of_folds, mean_gain
 from podium.metrics import get_metric
 from podium.new import SPEC, make_from_frame, make_workspace
 from podium.progress import say
 from podium.recipe import Recipe
+from podium.recipes import find_recipe, shipped
 
 if TYPE_CHECKING:
     from podium.inference.predict import Prediction
@@ -117,16 +120,20 @@ class Workspace:
         return list_samples(self.competition, self.root / "data")
 
     def recipe(self, name: str = "baseline") -> Recipe:
-        """A recipe of the workspace's `recipes/`.
+        """A recipe of the workspace's `recipes/`, or one that comes with podium (`carvana-1`, `giana`).
 
         Raises:
             ConfigError: listing those there are.
         """
-        path = self.root / "recipes" / f"{name}.toml"
-        if not path.is_file():
-            names = sorted(p.stem for p in path.parent.glob("*.toml"))
-            raise ConfigError(f"no recipe '{name}'", where=path.parent, remedy=nearest(name, names) if names else "")
-        return Recipe.load(path)
+        return Recipe.load(self._recipe_file(name))
+
+    def _recipe_file(self, name: str) -> Path:
+        folder = self.root / "recipes"
+        path = find_recipe(folder, name)
+        if path is None:
+            names = [*sorted(p.stem for p in folder.glob("*.toml")), *shipped()]
+            raise ConfigError(f"no recipe '{name}'", where=folder, remedy=nearest(name, names))
+        return path
 
     def look(self, *, apply: bool = False) -> Report:
         """Audit the data: findings as text, JSON and `reports/data.html`; bad samples are findings, not errors.
@@ -144,10 +151,13 @@ class Workspace:
     def look_augment(self, recipe: Recipe | None = None) -> tuple[Path, list[str]]:
         """Write `reports/augment.jpg`, what training would see, and give its path and the changes that are on."""
         from podium.data.augment.sheet import write_sheet
+        from podium.data.views import NoMasks
 
         chosen, path = recipe or self.recipe(), self.root / "reports" / "augment.jpg"
         prepared = self.prepare(chosen)
-        images, masks = prepared.stores.images, prepared.stores.masks
+        images = prepared.stores.images
+        pixels = self.competition.task in ("segmentation", "instances")
+        masks: Any = prepared.stores.masks if pixels else NoMasks(images)
         return path, write_sheet(path, images, masks, [images.row[id] for id in prepared.folds.fold], chosen)
 
     def prepare(self, recipe: Recipe | None = None, *, exclude_bad: bool = False) -> Prepared:
@@ -197,9 +207,9 @@ class Workspace:
                 remedy=change if first.runs else begin,
             )
         if first is not None:
-            self._same_folds(first, prepared.folds)
+            same_folds(first, prepared.folds, self.root)
         else:
-            why = f"the first champion: recipes/{recipe}.toml" + "".join(f" {c}" for c in changes)
+            why = f"the first champion: recipes/{self._recipe_file(recipe).name}" + "".join(f" {c}" for c in changes)
             first = self.attempts.create("baseline", wanted, None, why, prepared.folds.digest())
         return self._train(first, prepared)
 
@@ -216,7 +226,7 @@ class Workspace:
         recipe = changed_recipe(base.recipe, list(changes))
         self._check(recipe)
         prepared = self.prepare(recipe)
-        self._same_folds(base, prepared.folds)
+        same_folds(base, prepared.folds, self.root)
         begun = self._stopped(name, recipe, base)
         return self._train(begun or self.attempts.create(name, recipe, base, why, prepared.folds.digest()), prepared)
 
@@ -230,7 +240,7 @@ class Workspace:
         else:
             attempt = self.attempts.get(reference)
         prepared = self.prepare(attempt.recipe)
-        self._same_folds(attempt, prepared.folds)
+        same_folds(attempt, prepared.folds, self.root)
         return self._train(attempt, prepared)
 
     def champion(self) -> Attempt:
@@ -258,10 +268,16 @@ class Workspace:
 
     def _check(self, recipe: Recipe) -> None:
         """Refuse what cannot be trained, and unknown names, before anything is written or trained."""
+        from podium.models.pretrained import check_weights
         from podium.training.check import check_recipe, check_trainable
+        from podium.training.tasks import create_task
 
-        check_trainable(self.competition, self.metric, self.root / SPEC)
-        check_recipe(recipe)
+        task, spec = create_task(self.competition, self.metric, recipe), self.competition.data
+        check_trainable(task, self.root / SPEC)
+        if spec.inputs and spec.test_images and not (spec.inputs_csv or task.dense):
+            say("  data.inputs_csv is not set: the test images have no data.inputs, and podium predict will need them")
+        check_recipe(recipe, task)
+        check_weights(recipe.model, self.root)
 
     def _unfinished(self, attempt: Attempt) -> bool:
         undecided = attempt.parent is not None and attempt.verdict is None
@@ -276,47 +292,33 @@ class Workspace:
                 return attempt
         return None
 
-    def _same_folds(self, attempt: Attempt, folds: Folds) -> None:
-        if attempt.folds != folds.digest():
-            raise LedgerError(
-                f"attempt {attempt.id} ({attempt.name}) was trained on other folds or samples",
-                where=self.root / "folds.csv",
-                expected="the folds it was trained on; otherwise scores cannot be compared",
-                remedy="restore folds.csv and exclude.csv, or start a new baseline in another workspace",
-            )
-
     def _train(self, attempt: Attempt, prepared: Prepared) -> Attempt:
         from podium.training.fold_run import FoldData, run_fold
 
-        data, k = FoldData(prepared.stores, prepared.folds, self.metric), prepared.folds.k
+        p, k = prepared, prepared.folds.k
+        data = FoldData(self.competition, p.stores, p.folds, self.metric, p.samples, p.opened)
         self.index.put(attempt, k)
+        spent = prepared.seconds  # counts in the time of the fold run that had to wait for it
         for fold in range(k):
             if fold not in attempt.trained_folds():
-                run_fold(data, attempt.recipe, fold, 0, attempt.folder)
+                left = k - len(attempt.trained_folds())
+                run_fold(data, attempt.recipe, fold, 0, attempt.folder, spent=spent, runs=left)
+                spent = 0.0
                 attempt = Attempt.load(attempt.folder)
                 self.index.put(attempt, k)
-        self._check_complete(attempt, prepared.folds)
+        check_complete(attempt, prepared.folds)
         attempt = self._judge(attempt)
         self.index.put(attempt, k)
         return attempt
 
-    def _check_complete(self, attempt: Attempt, folds: Folds) -> None:
-        scored = attempt.out_of_fold()["id"].to_list()
-        if sorted(scored) != sorted(folds.fold):
-            raise LedgerError(
-                f"{len(scored)} out-of-fold scores for {len(folds.fold)} samples",
-                where=attempt.folder,
-                expected="each training sample scored exactly once",
-                remedy="delete the attempt's fold folders and run it again",
-            )
-
     def _judge(self, attempt: Attempt) -> Attempt:
         if attempt.parent is None:
             return attempt
-        parent = self.attempts.get(attempt.parent)
-        gain, folds = mean_gain(
-            attempt.out_of_fold(), parent.out_of_fold(), greater_is_better=self.metric.greater_is_better
-        )
+        parent, up = self.attempts.get(attempt.parent), self.metric.greater_is_better
+        if self.metric.mean_over_samples:
+            gain, folds = mean_gain(attempt.out_of_fold(), parent.out_of_fold(), greater_is_better=up)
+        else:
+            gain, folds = gain_of_folds(attempt.fold_scores(), parent.fold_scores(), greater_is_better=up)
         return attempt.decided(Verdict.undecided(gain, folds))
 
     # ------------------------------------------------------------------ test set and board
@@ -338,9 +340,10 @@ class Workspace:
                 where=self.root / SPEC,
                 remedy="set data.test_images; or make the workspace anew with podium new --hold-out 0.2",
             )
-        source, rows = open_test_images(self.competition, self.root, found.test, attempt.recipe.input)
+        test = open_test_images(self.competition, self.root, found.test, attempt.recipe.input)
         ids = wanted_ids(self.competition, self.root / "data", found.test)
-        return predict_test(attempt, self.competition, ids, source, rows, self.submissions.next(attempt.name))
+        folder = self.submissions.next(attempt.name)
+        return predict_test(attempt, self.competition, self.metric, ids, test, folder)
 
     def submit(self, message: str = "", file: str | Path | None = None, *, again: bool = False) -> Receipt:
         """Check a submission file, hand it to the board and keep the receipt.
@@ -360,7 +363,7 @@ class Workspace:
         folder = self.submissions.get(None if file is None else str(file))
         facts = read_toml(folder / "prediction.toml")
         attempt = f"{facts['attempt']:04d}-{facts['name']}"
-        receipt = self.board().submit(folder / FILE, message, attempt, again=again)
+        receipt = self.board().submit(file_in(folder), message, attempt, again=again)
         write_toml(folder / "receipt.toml", {k: v for k, v in asdict(receipt).items() if v is not None})
         return receipt
 
@@ -376,9 +379,9 @@ class Workspace:
                 where=self.root / SPEC,
                 remedy="hand in the file in submissions/ yourself; or make the workspace with --hold-out or --solution",
             )
-        return LocalBoard(
-            self.root / "board", self.competition.submission, self.metric, self.competition.board.daily_limit
-        )
+        c = self.competition
+        board, limit = self.root / "board", c.board.daily_limit
+        return LocalBoard(board, c.submission, self.metric, limit, classes=Classes.of(c))
 
     def standings(self, *, reveal: bool = False) -> list[dict[str, Any]]:
         """My submissions, best public score first, with the CV score of their attempts.

@@ -80,12 +80,12 @@ def test_a_bad_test_image_is_predicted_empty_when_left_out(tmp_path: Path, data:
     assert done["empty"] >= 1
 
 
-def test_several_classes_are_prepared_but_not_trained_yet(tmp_path: Path, data: Path) -> None:
+def test_a_loss_of_masks_is_refused_for_classes(tmp_path: Path, data: Path) -> None:
     many_classes(data)
     space = new_workspace(tmp_path, data)
     ok(space, "prepare")
-    fails(space, "baseline", says=["masks of one class so far", "competition.toml"])
-    assert not (space / "attempts").exists()
+    fails(space, "baseline", "loss.terms={bce=1.0}", says=["bce", "ce"])
+    assert not list((space / "attempts").glob("*/fold*"))
 
 
 def test_a_folder_called_like_an_image_is_no_image(tmp_path: Path, data: Path) -> None:

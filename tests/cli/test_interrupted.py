@@ -67,7 +67,7 @@ def test_a_killed_prepare_keeps_what_reached_the_disk(workspace: Path) -> None:
 def test_predict_and_submit(trained_workspace: Path) -> None:
     space = trained_workspace
     before = times_below(space / "submissions")
-    interrupted(Running(space, "predict", slow="podium.inference.predict:mask_at").reached().interrupt())
+    interrupted(Running(space, "predict", slow="podium.training.tasks.masks/PlanesTask:decided").reached().interrupt())
     assert times_below(space / "submissions") == before
     assert not temporaries(space)
     assert ok(space, "predict", "--json").json["file"].endswith("0002-baseline/submission.csv.gz")
@@ -81,7 +81,7 @@ def test_predict_and_submit(trained_workspace: Path) -> None:
 @pytest.mark.parametrize("how", ["interrupt", "kill"])
 def test_a_stopped_baseline_ends_with_the_same_scores(workspace: Path, uninterrupted: Path, how: str) -> None:
     space = workspace
-    first = Running(space, "baseline", *LONG, slow="podium.training.loop:_tell").reached()
+    first = Running(space, "baseline", *LONG, slow="podium.training.loop/Training:_tell").reached()
     assert (fold(space, 0) / "last.pt").is_file()  # stopped after the first epoch of fold 0
     assert attempts(space) == [("baseline", 0, "unfinished")]
     assert "unfinished" in ok(space, "attempts").out
@@ -123,7 +123,7 @@ def history(folder: Path) -> list[list[str]]:
 def test_a_stopped_try_is_taken_up_by_the_same_command_or_by_resume(trained_workspace: Path) -> None:
     space = trained_workspace
     command = ("try", "hot", "optim.lr=0.02", "--why", "faster")
-    interrupted(Running(space, *command, slow="podium.training.fold_run:_write_scores").reached().interrupt())
+    interrupted(Running(space, *command, slow="podium.training.fold_run:write_scores").reached().interrupt())
     assert attempts(space)[1:] == [("hot", 0, "unfinished")]
     fails(space, "try", "hotter", "optim.lr=0.02", "--why", "same", says=["attempt 1 (hot)", "podium resume 1"])
 

@@ -83,6 +83,7 @@ PLANTED = {
         "error",
         ["c"],
     ),
+    "test images not looked at": ({"unseen": "test images: not kept decoded"}, "warning", []),
     "excluded": ({"excluded": {"z": "bad"}}, "note", ["z"]),
     "mixed image sizes": ({"changes": {"a3": {"height": 5}}}, "warning", ["a3"]),
     "mixed image modes": ({"changes": {"a3": {"mode": "L"}}}, "note", ["a3"]),

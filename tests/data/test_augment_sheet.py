@@ -1,11 +1,13 @@
 """The picture sheet: a row a sample, then a row for each change that is on, by itself."""
 
+import re
+
 import numpy as np
 import pytest
 
 from podium.data.augment import augment
 from podium.data.augment.draws import draw
-from podium.data.augment.sheet import SAMPLES, alone, extreme, outlined, switched_on
+from podium.data.augment.sheet import SAMPLES, VARIANTS, alone, extreme, outlined, switched_on
 from podium.data.geometry import Canvas
 from podium.errors import ConfigError
 from podium.formats.images import read_image
@@ -25,6 +27,26 @@ def test_the_sheet_has_a_row_for_each_change_that_is_on(workspace):
     assert after.shape == (tile * (SAMPLES + len(more)), *before.shape[1:])
     with pytest.raises(ConfigError, match=r"did you mean 'augment\.shear'"):
         workspace.recipe().with_overrides(["augment.sheer=1"])
+
+
+def test_the_page_beside_it_has_the_same_rows_and_is_linked(workspace):
+    path, names = workspace.look_augment()
+    page = path.with_suffix(".html").read_text()
+    rows = re.findall(r"<h3[^>]*>([^<]+)</h3>", page)
+    assert len(rows) == SAMPLES + len(names)
+    assert [row.partition(" = ")[0] for row in rows[SAMPLES:]] == names
+    assert page.count("<img ") == len(rows) * (1 + VARIANTS)
+    assert not re.search(r"(src|href)=\"(?!data:image/jpeg;base64,)", page)
+    assert 'href="augment.html"' in workspace.look().path.read_text()
+    path.with_suffix(".html").unlink()
+    assert "href=" not in workspace.look().path.read_text()
+
+
+def test_many_labels_are_coloured_without_lines():
+    labels = np.repeat(np.arange(6, dtype=np.uint8), 10)[None].repeat(60, 0)
+    out = outlined(np.full((60, 60, 3), 150, np.uint8), labels)
+    assert len(np.unique(out.reshape(-1, 3), axis=0)) == 6
+    assert (out[:, :10] == 150).all()
 
 
 @pytest.mark.parametrize("name", ["", *SINGLES, *PARTS])

@@ -63,6 +63,13 @@ def test_fewer_groups_than_folds_is_refused_with_what_would_do():
     assert "folds.k = 3" in caught.value.remedy
 
 
+def test_one_group_of_all_samples_cannot_be_mended_by_fewer_folds():
+    with pytest.raises(DataError, match="1 group cannot fill 2 folds") as caught:
+        split({str(i): "road" for i in range(30)}, 2)
+    assert "data.group" in caught.value.remedy
+    assert "folds.k" not in caught.value.remedy
+
+
 @pytest.mark.parametrize("id", ["a", "a,b", 'say "x"', " blank ", "ä😀", "line\nbreak", "1.2.3", "#x"])
 def test_any_id_survives_folds_csv(tmp_path, id):
     groups = {id: f"g {id}", "other": "o", "third": "t"}

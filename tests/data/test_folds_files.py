@@ -1,6 +1,8 @@
 """Files of folds, and whether they leak: `folds.toml`, a user's list, a teammate's folds."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from podium.config import read_toml
 from podium.data.competition import Competition, FoldsConfig
@@ -18,8 +20,10 @@ from podium.data.folds import (
     write_folds,
 )
 from podium.data.folds.files import read_column
-from podium.data.folds.inputs import labels_of
-from podium.data.samples import Sample
+from podium.data.folds.inputs import fold_input, labels_of
+from podium.data.prepare import Preparer
+from podium.data.preprocess import Preprocess
+from podium.data.samples import Sample, list_samples
 from podium.errors import DataError
 
 IDS = [f"i{n}" for n in range(12)]
@@ -177,3 +181,32 @@ def test_labels_are_what_the_task_makes_of_values(tmp_path, settings, values, la
     competition = Competition.from_tree({"name": "c", "metric": "dice", "data": data, **settings})
     assert labels_of(competition, [Sample("a", tmp_path, values=values)]) == [labels]
     assert labels_of(competition, [Sample("a", tmp_path, values=values), Sample("b", tmp_path)]) == []
+
+
+def test_folds_of_masks_have_the_classes_in_equal_parts(tmp_path):
+    """A rare class, in a fifth of the masks, is in every fold; a class in all of them tells nothing."""
+    rng, n = np.random.default_rng(0), 60
+    has = [[True, i % 5 == 0, bool(rng.integers(2))] for i in range(n)]
+    for i, flags in enumerate(has):
+        (tmp_path / "data/images").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (12, 16, 3), np.uint8)).save(tmp_path / f"data/images/s{i:02}.png")
+        for c, there in enumerate(flags):
+            mask = np.zeros((12, 16), np.uint8)
+            mask[4 * c : 4 * c + 3, : 3 + 12 * int(rng.integers(2))] = 255 * there
+            (tmp_path / f"data/masks/c{c}").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(tmp_path / f"data/masks/c{c}/s{i:02}.png")
+    data = {"train_images": "images/*.png", "train_masks": "masks/{class}/{id}.png"}
+    tree = {"name": "c", "metric": "mean_iou", "data": data, "classes": {"background": 0, "c0": 1, "c1": 2, "c2": 3}}
+    competition = Competition.from_tree(tree)
+    train = list_samples(competition, tmp_path / "data").train
+    stores = Preparer(competition, tmp_path / "cache").train(train, Preprocess())
+    input = fold_input(competition, tmp_path, train, stores.images, stores.truth)
+    assert list(input.labels) == [(float(b), float(c)) for _, b, c in has], "the class in all of them is left out"
+    assert "masks differ in their classes: stratified by labels" in str(choose(input, FoldsConfig()))
+    folds = make_folds(input, FoldsConfig())
+    for c in (1, 2):
+        per_fold = [sum(has[i][c] for i in range(n) if folds.fold[f"s{i:02}"] == k) for k in range(5)]
+        assert max(per_fold) - min(per_fold) <= 1, per_fold
+    many = Preparer(competition.with_overrides({"labels": "many"}), tmp_path / "cache").train(train, Preprocess())
+    again = fold_input(competition, tmp_path, train, many.images, many.truth)
+    assert list(again.labels) == list(input.labels)

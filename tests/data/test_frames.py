@@ -58,6 +58,22 @@ def test_masks(tmp_path, frame, files):
         np.testing.assert_array_equal(read_target(space.competition, found[id], (8, 9)), mask)
 
 
+def test_masks_and_inputs(tmp_path, frame, files):
+    columns = files[0] | {"depth": [3 * i for i in range(12)], "age": list(range(12))}
+    space = Workspace.from_frame(tmp_path / "ws", frame(columns), image="photo", mask="truth", inputs=["depth"])
+    assert space.competition.data.inputs == ["depth"]
+    assert [samples(space)[f"p{i}"].inputs for i in range(12)] == [(str(3 * i),) for i in range(12)]
+    without = Workspace.from_frame(tmp_path / "ws2", frame(columns), image="photo", mask="truth")
+    assert without.competition.data.inputs == []
+
+
+def test_several_numbers(tmp_path, frame, files):
+    columns = files[0] | {"x": [0.5 * i for i in range(12)], "y": list(range(12))}
+    space = Workspace.from_frame(tmp_path / "ws", frame(columns), image="photo", targets=["x", "y"])
+    assert (space.competition.task, space.competition.submission.value_columns) == ("regression", ("x", "y"))
+    assert [samples(space)[f"p{i}"].values for i in range(12)] == [(0.5 * i, float(i)) for i in range(12)]
+
+
 def test_classes_groups_and_inputs(tmp_path, frame, files):
     columns = files[0] | {
         "what": ["cat", "dog", "eel"] * 4, "who": [f"n{i // 3}" for i in range(12)], "sex": ["m", None] * 6,
@@ -95,7 +111,6 @@ def test_targets_as_given(tmp_path, frame, files, columns, task):
     [
         ({}, {"image": "foto", "mask": "truth"}, "no column 'foto'"),
         ({}, {"image": "photo"}, "give a mask column or target columns"),
-        ({}, {"image": "photo", "mask": "truth", "inputs": ["n"]}, "go with target columns"),
         (
             {"photo": ["/no/such.png"] * 12, "k": [str(i) for i in range(12)]},
             {"image": "photo", "mask": "truth", "id": "k"},

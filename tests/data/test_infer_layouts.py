@@ -7,8 +7,8 @@ import pytest
 from infer_drawing import SIZE, check_masks, inferred, planted, read_all, save, write
 from PIL import Image
 
-from podium.data.infer import infer
-from podium.errors import DataError
+from podium.data.samples import Sample
+from podium.data.targets import mask_targets, read_target
 from podium.formats import rle
 
 # ---------------------------------------------------------------------- image and mask folders
@@ -103,11 +103,17 @@ def test_kinds_of_images(tmp_path, change):
     check_masks(*inferred(folder), data)
 
 
-def test_masks_in_colour_are_refused(tmp_path):
-    table = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0], [0, 0, 128]], np.uint8)
-    folder = write(tmp_path / "d", planted(classes=3), change=lambda m: table[m])
-    with pytest.raises(DataError, match="the masks hold 4 colours"):
-        infer(folder, "n")
+def test_an_8_bit_bmp_mask_of_two_colours(tmp_path):
+    """Pillow reads such a file as 1 bit a pixel, and so as empty."""
+    data = planted(6)
+
+    def two(m):
+        image = Image.frombytes("P", m.shape[::-1], m.tobytes())
+        image.putpalette([0, 0, 0, 255, 255, 255])
+        return image
+
+    competition, found = inferred(write(tmp_path / "d", data, masks="masks/{}.bmp", change=two))
+    check_masks(competition, found, data)
 
 
 # ---------------------------------------------------------------------- classes
@@ -258,6 +264,27 @@ def test_a_folder_a_class_as_several_labels_at_once(by_class):
     competition, found = inferred(folder, "labels=many", 'data.exclude_classes=["disc"]')
     for id, mask in read_all(competition, found).items():
         np.testing.assert_array_equal(mask, np.stack([layers[id][n] for n in ("cup", "vessel")]))
+
+
+def test_a_folder_a_class_in_every_official_part(tmp_path):
+    """The test masks of the classes are those of the training classes, and no others."""
+    data = planted(18, classes=3)
+    parts = dict(zip(data, ["train"] * 10 + ["val"] * 4 + ["test"] * 4, strict=True))
+    for id, part in parts.items():
+        image, labels = data[id]
+        save(tmp_path / "d" / f"{part}/images/{id}.png", image)
+        for n, name in enumerate(("cup", "disc", "vessel"), 1):
+            save(tmp_path / f"d/{part}/masks/{name}/{id}.png", (labels == n) * np.uint8(255))
+    competition, found = inferred(tmp_path / "d")
+    assert competition.data.train_masks == ["train/masks/{class}/{id}.png", "val/masks/{class}/{id}.png"]
+    assert competition.data.test_masks == "test/masks/{class}/{id}.png"
+    assert {s.id: s.split for s in found.train} == {id: p for id, p in parts.items() if p != "test"}
+    assert {s.id for s in found.test} == {id for id, p in parts.items() if p == "test"}
+    check_masks(competition, found, {id: d for id, d in data.items() if parts[id] != "test"}, lambda m: m)
+    tests = mask_targets([competition.data.test_masks], competition.data, tmp_path / "d")
+    for id, target in tests.items():
+        sample = Sample(id, target.where, class_masks=target.class_masks)
+        np.testing.assert_array_equal(read_target(competition, sample, SIZE), data[id][1])
 
 
 def test_a_second_drawing_of_the_masks_is_no_class(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from podium.data import loader
 from podium.data.geometry import canvas_for, place
 from podium.data.loader import MaskPart, TrainLoader, training_canvas, whole_batches
+from podium.data.ring import Ring
 from podium.data.store import Item, build_store
 from podium.errors import ConfigError, DataError, TrainingError
 from podium.recipe import Recipe
@@ -226,6 +227,15 @@ def test_a_fence_is_waited_for_before_memory_is_written_to(equal):
             "content": batch.images.tobytes(),
         }
     assert len(events) == 17 - (loader.AHEAD + 2)
+
+
+def test_memory_of_another_size_is_waited_for_before_it_is_given_away():
+    ring, waited = Ring(lambda shape: np.empty(shape, np.uint8)), []
+    memory, arrays = ring.take((4, 4))
+    memory.wait = lambda: waited.append(16)
+    del memory, arrays
+    ring.take((5, 5))
+    assert waited == [16]
 
 
 def test_label_maps_keep_their_values(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -310,5 +311,20 @@ def test_images_that_fill_the_disk_are_not_kept_decoded(game, small_disk):
     test = game.samples().test
     assert Preparer(game.competition, game.cache).fits(test, None)
     assert not Preparer(game.competition, small_disk / "cache").fits(test, [400, 400])
+    told = str(Preparer(game.competition, small_disk / "cache").left_out(test, [400, 400]))
+    assert "not kept decoded" in told
+    assert "a fifth" in told
     with pytest.raises(StorageError, match="this needs"):
         Preparer(game.competition, small_disk / "cache").images("test images", test, [2000, 2000])
+
+
+def test_keeping_the_test_images_is_no_reason_to_keep_them_no_more(game, monkeypatch):
+    test, preparer = game.samples().test, Preparer(game.competition, game.cache)
+    need = preparer.images_bytes(test, None)
+    free = [need * 5.5]
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=int(free[0])))
+    assert preparer.fits(test, None)
+    preparer.images("test images", test, None)
+    free[0] -= need
+    assert preparer.fits(test, None)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from podium.data import prepare, targets
-from podium.data.report import outlined
+from podium.data.pictures import outlined
 from podium.errors import PodiumError
 from podium.workspace import Workspace
 
@@ -203,3 +203,36 @@ def test_runs_that_disagree_with_the_mask_are_found(tmp_path, tiny_competition):
     found = {f.name: f for f in wrong.look().findings}["runs unlike the mask"]
     assert found.count > 9
     assert 'submission.order = "column"' in found.remedy
+
+
+def test_masks_of_objects_and_of_classes_that_overlap_are_found(tmp_path):
+    """A folder a sample with a file an object, two of which overlap; and class folders, one on top of the other."""
+    rng = np.random.default_rng(0)
+    data = tmp_path / "w/data"
+    for i in range(8):
+        for k in range(3):
+            mask = np.zeros((24, 40), np.uint8)
+            mask[2:20, 10 * k : 10 * k + (12 if i == 5 else 9)] = 255
+            for path in (data / f"s{i}/masks/{k}.png", data / f"classes/c{k}/s{i}.png"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(mask).save(path)
+        path = data / f"s{i}/images/s{i}.png"
+        path.parent.mkdir()
+        Image.fromarray(rng.integers(0, 256, (24, 40, 3), np.uint8)).save(path)
+    (tmp_path / "w/recipes").mkdir()
+    (tmp_path / "w/recipes/baseline.toml").touch()
+    by_object = 'train_masks = "{id}/masks/*.png"\n[classes]\nobject = 1\n'
+    by_class = 'train_masks = "classes/{class}/{id}.png"\n[classes]\nbackground = 0\nc0 = 1\nc1 = 2\nc2 = 3\n'
+    for task, masks, words in (
+        ("instances", by_object, "the first object keeps"), ("segmentation", by_class, "the last class is on top")
+    ):  # fmt: skip
+        (tmp_path / "w/competition.toml").write_text(
+            f'name = "t"\ntask = "{task}"\nmetric = "{"dsb2018" if task == "instances" else "mean_iou"}"\n[data]\n'
+            f'train_images = "{{id}}/images/*.png"\n{masks}'
+        )
+        report = Workspace(tmp_path / "w").look()
+        (finding,) = [f for f in report.findings if f.name == "overlapping masks"]
+        assert finding.ids == ("s5",)
+        assert words in finding.what
+        assert finding.examples == {"s5": "overlap 72 px"}
+        assert finding.severity == "note"

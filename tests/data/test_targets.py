@@ -7,9 +7,18 @@ import pytest
 from PIL import Image
 
 from podium.data.competition import Competition
+from podium.data.patterns import files_like, path_rule
 from podium.data.samples import Sample, list_samples
-from podium.data.targets import files_like, path_rule, read_labels, read_target, stem_of, values_of
-from podium.errors import DataError
+from podium.data.targets import (
+    class_order,
+    classes_in,
+    read_labels,
+    read_overlapping,
+    read_target,
+    stem_of,
+    values_of,
+)
+from podium.errors import ConfigError, DataError
 from podium.formats import rle
 
 
@@ -57,8 +66,11 @@ def test_patterns_that_are_none(tmp_path, pattern):
 
 
 def test_a_name_twice_in_a_pattern():
-    with pytest.raises(DataError, match=r"no pattern of files \(it has \{id\}"):
-        path_rule("{id}/{id}.png")
+    rule = path_rule("{id}/{id}_mask.png")
+    assert rule.fullmatch("a_1/a_1_mask.png").groupdict() == {"id": "a_1"}
+    assert rule.fullmatch("a_1/b_mask.png") is None
+    with pytest.raises(DataError, match=r"no pattern of files \(it has \{class\}"):
+        path_rule("{class}/{class}.png")
 
 
 # ---------------------------------------------------------------------- numbers
@@ -163,3 +175,103 @@ def test_one_folder_may_hold_train_and_test(tmp_path):
     competition = table_spec("regression", ["y"]).with_overrides({"data": {"test_images": "i/*.png"}})
     found = list_samples(competition, tmp_path)
     assert ([s.id for s in found.train], [s.id for s in found.test], found.problems) == (["a", "b"], ["c", "d"], [])
+
+
+# ---------------------------------------------------------------------- classes that are left out
+
+
+def test_a_class_that_is_left_out_has_no_number_and_its_pixels_are_ignored(tmp_path):
+    """Heads go by `class_order`: [classes] keeps the names of what is left out."""
+    path = save(tmp_path / "m.png", np.array([[0, 10, 20, 30]], np.uint8))
+    classes = {"soil": 0, "crop": 10, "weed": 20, "stone": 30}
+    competition = spec({"mask_values": "classes", "exclude_classes": ["crop"]}, classes=classes)
+    assert class_order(competition) == ["soil", "weed", "stone"]
+    target = read_target(competition, Sample("m", path, mask=path), (1, 4))
+    assert target.tolist() == [[0, 255, 1, 2]]
+    assert classes_in(target) == [0, 1, 2]
+
+    grey = save(tmp_path / "c.png", np.array([[[0, 0, 9], [200, 0, 0], [0, 200, 0], [0, 0, 200]]], np.uint8))
+    colours = {"soil": [0, 0, 9], "crop": [200, 0, 0], "weed": [0, 200, 0], "stone": [0, 0, 200]}
+    data = {"mask_values": "colours", "exclude_classes": ["crop"]}
+    competition = spec(data, classes=classes, colours=colours)
+    assert read_target(competition, Sample("c", grey, mask=grey), (1, 4)).tolist() == [[0, 255, 1, 2]]
+
+
+@pytest.mark.parametrize(("labels", "order"), [("one", ["background", "cup", "vessel"]), ("many", ["cup", "vessel"])])
+def test_folders_that_are_left_out_are_not_in_the_order_of_classes(tmp_path, labels, order):
+    for n, name in enumerate(("cup", "disc", "vessel")):
+        save(tmp_path / f"m/{name}/a.png", (np.arange(4)[None] >= n) * np.uint8(255))
+    save(tmp_path / "i/a.png", np.zeros((1, 4), np.uint8))
+    classes = {"background": 0, "cup": 1, "disc": 2, "vessel": 3}
+    data = {"train_masks": "m/{class}/{id}.png", "exclude_classes": ["disc"]}
+    competition = spec(data, classes=classes, labels=labels)
+    assert class_order(competition) == order
+    target = read_target(competition, list_samples(competition, tmp_path).train[0], (1, 4))
+    if labels == "many":
+        assert target.astype(int).tolist() == [[[1, 1, 1, 1]], [[0, 0, 1, 1]]]
+    else:
+        assert target.tolist() == [[1, 1, 2, 2]]
+    assert len(order) == (len(target) if labels == "many" else 3)
+
+
+def test_pixels_that_are_claimed_twice_are_counted(tmp_path):
+    one, two = np.zeros((2, 3, 4), np.uint8)
+    one[:2], two[1:] = 255, 255
+    files = (("", save(tmp_path / "1.png", one)), ("", save(tmp_path / "2.png", two)))
+    sample = Sample("a", files[0][1], class_masks=files)
+    competition = spec({"train_masks": "{id}/*.png"}, task="instances")
+    labels, overlap = read_overlapping(competition, sample, (3, 4))
+    assert (labels.tolist(), overlap) == ([[1] * 4, [1] * 4, [2] * 4], 4)
+    named = Sample("a", files[0][1], class_masks=(("a", files[0][1]), ("b", files[1][1])))
+    several = spec({"train_masks": "{class}/{id}.png"}, classes={"background": 0, "a": 1, "b": 2})
+    labels, overlap = read_overlapping(several, named, (3, 4))
+    assert (labels.tolist(), overlap) == ([[1] * 4, [2] * 4, [2] * 4], 4)
+    assert read_overlapping(several.with_overrides({"labels": "many"}), named, (3, 4))[1] == 0
+
+
+# ---------------------------------------------------------------------- colours
+
+
+def by_colour():
+    """[classes] and [colours]."""
+    return {"classes": {"car": 1, "road": 2}, "colours": {"car": [128, 0, 0], "road": [[128, 64, 128], [0, 0, 255]]}}
+
+
+def test_a_class_of_several_colours_and_one_ignored(tmp_path):
+    tree = by_colour()
+    tree["colours"]["void"] = [0, 0, 0]
+    competition = spec({"mask_values": "colours", "ignore": ["void"]}, **tree)
+    pixels = np.array([[[128, 0, 0], [128, 64, 128], [0, 0, 255], [0, 0, 0]]], np.uint8)
+    path = save(tmp_path / "m.png", pixels)
+    assert read_target(competition, Sample("m", path, mask=path), (1, 4)).tolist() == [[0, 1, 1, 255]]
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_an_area_in_a_colour_that_is_none_is_an_error_and_a_speck_is_not(tmp_path, size):
+    competition = spec({"mask_values": "colours"}, **by_colour())
+    pixels = np.full((20, 20, 3), (128, 0, 0), np.uint8)
+    pixels[5 : 5 + size, 5 : 5 + size] = (10, 200, 30)
+    path = save(tmp_path / "m.png", pixels)
+    sample = Sample("m", path, mask=path)
+    if size == 1:
+        assert not read_target(competition, sample, (20, 20)).any()
+    else:
+        with pytest.raises(DataError, match=r"holds the colour \[10, 200, 30\], which is none of \[colours\]"):
+            read_target(competition, sample, (20, 20))
+
+
+@pytest.mark.parametrize(
+    ("top", "ignore", "words"),
+    [
+        ({"colours": {"car": [1, 2, 3]}}, [], "a colour for 'road' of [classes]"),
+        ({"colours": {"car": [1, 2, 3], "road": [1, 2, 300]}}, [], "of 0 to 255"),
+        ({"colours": {"car": [1, 2, 3], "road": []}}, [], "of 0 to 255"),
+        ({"colours": {"car": [1, 2, 3], "road": [1, 2, 3]}}, [], "a colour once only"),
+        ({"colours": {"car": [1, 2, 3], "road": [1, 2, 4], "void": [0, 0, 0]}}, [], "'void' of [colours]"),
+        ({"colours": {}}, [], '[colours] and data.mask_values = "colours" together'),
+    ],
+)
+def test_colours_that_do_not_fit(top, ignore, words):
+    with pytest.raises(ConfigError) as caught:
+        spec({"mask_values": "colours", "ignore": ignore}, **(by_colour() | top))
+    assert words in str(caught.value)

@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import struct
 import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
+from archive_drawing import content, files_below, make, zipped
 
 from podium.data.samples import list_samples
 from podium.errors import DataError, PodiumError
 from podium.formats.archives import home_of, unpack
 from podium.workspace import Workspace
-
-
-def make(path, members, **kwargs):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, **kwargs) as z:
-        for name, content in members.items():
-            z.writestr(name, content)
-    return path
-
-
-def zipped(members):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as z:
-        for name, content in members.items():
-            z.writestr(name, content)
-    return buffer.getvalue()
-
-
-def files_below(folder):
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
 
 # ---------------------------------------------------------------------- what is shipped
 
@@ -78,21 +56,9 @@ def test_archives_inside_are_unpacked_once(tmp_path):
     }  # fmt: skip
 
 
-def picture(n, mask=False):
-    rng, buffer = np.random.default_rng(n), io.BytesIO()
-    pixels = rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)
-    Image.fromarray((pixels[:, :, 0] > 127) * np.uint8(255) if mask else pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def content():
-    ids = [f"{'abc'[i % 3]}{i}" for i in range(12)]
-    return {
-        "train": {f"{id}.png": picture(i) for i, id in enumerate(ids)},
-        "train_masks": {f"{id}_mask.png": picture(i, mask=True) for i, id in enumerate(ids)},
-        "test": {f"t{i}.png": picture(100 + i) for i in range(3)},
-    }
+@pytest.fixture(name="content")
+def _content():
+    return content()
 
 
 def one_with_everything(folder, content):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 
 import cv2
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from podium.errors import DataError
-from podium.formats.images import decode_image, image_facts, image_size, read_image
+from podium.formats.images import decode, decode_image, image_facts, image_size, read_image
 
 PIXELS = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (48, 70, 3), np.uint8), (0, 0), 3)
 
@@ -118,3 +119,41 @@ def test_folder_and_missing_file(tmp_path):
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(DataError, match="not an image"):
         image_size(tmp_path / "text.png")
+
+
+def bmp(indices, palette, bits, used=True):
+    """A BMP file of 1, 4 or 8 bits a pixel; ``used``: whether its header says how many colours it has."""
+    height, width = indices.shape
+    planes = (indices[::-1, :, None] >> np.arange(bits)[::-1]) & 1
+    packed = np.packbits(planes.reshape(height, -1).astype(np.uint8), axis=1)
+    rows = b"".join(row.tobytes().ljust(-(-width * bits // 32) * 4, b"\0") for row in packed)
+    colours = b"".join(bytes([b, g, r, 0]) for r, g, b in palette).ljust(0 if used else 4 << bits, b"\0")
+    start = 54 + len(colours)
+    head = struct.pack("<2sIHHI", b"BM", start + len(rows), 0, 0, start)
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, 0, len(rows), 0, 0, used * len(palette), 0)
+    return head + info + colours + rows
+
+
+@pytest.mark.parametrize("used", [True, False])
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize(
+    "palette",
+    [
+        [(0,) * 3, (255,) * 3],
+        [(255,) * 3, (0,) * 3],
+        [(0,) * 3, (128, 0, 0)],
+        [(0,) * 3],
+        [(i,) * 3 for i in range(16)],
+    ],
+    ids=["black and white", "white and black", "black and red", "black", "greys"],
+)
+def test_bmp_files_with_a_palette(palette, bits, used):
+    """Pillow opens some of them as if their indices were pixels, so that a mask reads as empty."""
+    if len(palette) > 1 << bits:
+        pytest.skip("more colours than the bits can count")
+    indices = np.random.default_rng(0).integers(0, len(palette), (7, 13))
+    data = bmp(indices, palette, bits, used)
+    np.testing.assert_array_equal(decode_image(data), np.array(palette, np.uint8)[indices])
+    np.testing.assert_array_equal(decode(data, "a.bmp", np.asarray), indices)
+    with pytest.raises(DataError):
+        decode_image(data[: len(data) // 2])

@@ -28,14 +28,14 @@ def test_written_is_read_and_passes(tmp_path, name):
     data = path.read_bytes()
     assert (gzip.decompress(data) if name.endswith("gz") else data).decode() == GOOD
     assert [tuple(row) for row in read_submission(path, FMT)] == [
-        (2, "a.jpg", "1 2"),
-        (3, "b.jpg", ""),
-        (4, "c.jpg", "4 6 90 11"),
+        (2, "a.jpg", ("1 2",), ""),
+        (3, "b.jpg", ("",), ""),
+        (4, "c.jpg", ("4 6 90 11",), ""),
     ]
     check(path, FMT, IDS, SHAPES)
     seen = {}
     assert inspect(path, FMT, IDS, SHAPES, seen.__setitem__) == []
-    np.testing.assert_array_equal(seen["c"], [[3, 6], [89, 11]])
+    np.testing.assert_array_equal(seen["c"], [[[3, 6], [89, 11]]])
 
 
 def test_gzip_bytes_do_not_depend_on_time_or_name(tmp_path):
@@ -68,7 +68,7 @@ def test_any_id_survives_quoting(tmp_path_factory, rows):
     with SubmissionWriter(path, FMT) as writer:
         for sample, text in rows:
             writer.write(sample, text)
-    assert [(FMT.sample_id(row.row_id), row.value) for row in read_submission(path, FMT)] == rows
+    assert [(FMT.sample_id(row.row_id), *row.values) for row in read_submission(path, FMT)] == rows
 
 
 def test_read_submission_names_the_missing_column(tmp_path):

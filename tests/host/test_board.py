@@ -53,7 +53,7 @@ class Game:
             fmt,
             ids=self.ids,
             shapes=[m.shape for m in self.truth],
-            runs=[rle.runs_of(m, fmt.order) for m in self.truth],
+            truth=[(rle.runs_of(m, fmt.order),) for m in self.truth],
             usage=self.usage,
         )
         self.board = LocalBoard(folder / "board", fmt, self.metric, limit, self.clock)
@@ -230,7 +230,7 @@ def test_solution_round_trip(game):
     solution = game.board.solution
     assert list(solution.ids) == game.ids
     assert list(solution.usage) == game.usage
-    for sample, runs, mask in zip(solution.ids, solution.runs, game.truth, strict=True):
+    for sample, (runs,), mask in zip(solution.ids, solution.truth, game.truth, strict=True):
         np.testing.assert_array_equal(rle.mask_of(runs, solution.shapes[sample]), mask)
 
 

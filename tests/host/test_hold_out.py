@@ -96,9 +96,9 @@ def test_hidden_labels_are_nowhere_below_data(held):
 def test_the_board_has_the_true_masks(held):
     solution = held.solution()
     assert set(solution.ids) == held.hidden
-    for id, runs in zip(solution.ids, solution.runs, strict=True):
+    for id, (runs,) in zip(solution.ids, solution.truth, strict=True):
         assert solution.shapes[id] == (24, 32)
-        assert (rle.mask_of(runs, (24, 32), solution.order) == held.tiny.masks[id]).all()
+        assert (rle.mask_of(runs, (24, 32), held.competition.submission.order) == held.tiny.masks[id]).all()
     assert solution.usage.count("Public") == held.made.public
 
 
@@ -194,8 +194,17 @@ def test_what_has_no_mask_is_left_out(tmp_path, tiny_competition, capsys):
     assert "car3_02" in capsys.readouterr().err
 
 
-def test_too_few_groups_are_refused(tmp_path, tiny_competition):
+def test_a_single_hidden_group_is_split_within_and_that_is_said(tmp_path, tiny_competition, capsys):
     tiny = tiny_competition(tmp_path / "source", n_groups=3, test_groups=0)
+    held = Held(tiny, tmp_path / "out", share=0.3)
+    assert set(held.solution().usage) == {"Public", "Private"}
+    assert len({id.partition("_")[0] for id in held.hidden}) == 1
+    assert held.competition.folds.k == 2, "no more folds than groups are left"
+    assert "one group" in capsys.readouterr().err
+
+
+def test_a_single_hidden_sample_cannot_be_a_board(tmp_path, tiny_competition):
+    tiny = tiny_competition(tmp_path / "source", n_groups=3, views=1, test_groups=0)
     with pytest.raises(DataError, match="cannot be split into a public and a private part"):
         Held(tiny, tmp_path / "out", share=0.3)
 
@@ -209,9 +218,12 @@ def test_real_salt_keeps_its_labels_to_the_board(tmp_path, real_data):
     hidden = {s.id for s in found.test}
     assert abs(len(hidden) / 977 - 0.2) < 0.03
     assert not hidden & {p.stem for p in (tmp_path / "data").rglob("*") if p.parent.name != "test"}
-    assert not hidden & {row[0] for p, row in tables(tmp_path / "data") if p.name != "sample_submission.csv"}
+    told = made.competition.data.inputs_csv  # depths are known of test images too; nothing else is in that file
+    assert (tmp_path / "data" / told).read_text().splitlines()[0] == "id,z"
+    plain = ("sample_submission.csv", told)
+    assert not hidden & {row[0] for p, row in tables(tmp_path / "data") if p.name not in plain}
     solution = read_solution(tmp_path / "board/solution.csv", made.competition.submission)
     with open(folder / "train.csv", newline="") as f:
         truth = dict(csv.reader(f))
-    for id, runs in zip(solution.ids, solution.runs, strict=True):
+    for id, (runs,) in zip(solution.ids, solution.truth, strict=True):
         assert np.array_equal(runs, rle.parse(truth[id]))

@@ -42,6 +42,15 @@ def test_an_attempt_is_read_as_it_was_written(attempts):
     assert sorted(os.listdir(tried.folder)) == [MARKER, "change.toml", "recipe.toml", "why.md"]
 
 
+def test_a_change_is_spelt_as_in_a_recipe(attempts):
+    phases = 'phases=[{at=0.5, optim.lr=1e-4, optim.freeze="encoder"}]'
+    _, *tried = grow(attempts, "sampling.replacement=true", phases)
+    assert [attempt.change_text() for attempt in tried] == [
+        "sampling.replacement false -> true",
+        "phases [] -> [{at = 0.5, optim = {lr = 0.0001, freeze = encoder}}]",
+    ]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(why=st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=50), lr=st.floats(1e-9, 10))
 def test_any_reason_and_number_survive(tmp_path_factory, why, lr):

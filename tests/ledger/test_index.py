@@ -95,3 +95,42 @@ def test_an_index_that_is_no_database_is_made_anew(attempts, index):
     index.path.parent.mkdir()
     index.path.write_bytes(b"no database at all" * 99)
     assert [r["id"] for r in index.rows(1)[0]] == [0]
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damage_after_it_was_indexed_is_seen(attempts, index, damage):
+    for attempt in grow(attempts, "optim.lr=0.1", "optim.lr=0.2"):
+        index.put(train(attempt, 1), 1)
+    assert index.rows(1)[1] == []
+    bad = attempts.all()[1]
+    damage(bad.folder)
+    rows, damaged = index.rows(1)
+    assert [r["id"] for r in rows] == [0, 2]
+    assert [bad.folder.name in line for line in damaged] == [True]
+
+
+def test_a_fold_damaged_after_it_was_indexed_is_seen(attempts, index):
+    base, *_ = grow(attempts)
+    index.put(train(base, 2), 2)
+    assert index.rows(2) == ([index.rows(2)[0][0]], [])
+    (base.folder / "fold1-seed0" / "scores.parquet").write_bytes(b"PAR1")
+    assert "scores.parquet" in index.rows(2)[1][0]
+
+
+def test_nothing_is_read_again_while_nothing_changes(attempts, index, monkeypatch):
+    base, *_ = grow(attempts)
+    index.put(train(base, 1), 1)
+    monkeypatch.setattr(index, "rebuild", lambda folds: pytest.fail("rebuilt"))
+    assert index.rows(1)[0][0]["state"] == "done"
+    monkeypatch.undo()
+    (base.folder / "why.md").write_text("a better reason")
+    assert index.rows(1)[0][0]["why"] == "a better reason"
+
+
+def test_an_index_of_an_older_version_is_made_anew(attempts, index):
+    grow(attempts)
+    index.path.parent.mkdir()
+    with sqlite3.connect(index.path) as db:
+        db.execute("create table attempts (id integer primary key, folder text)")
+        db.execute("insert into attempts values (7, 'gone')")
+    assert [r["id"] for r in index.rows(1)[0]] == [0]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from podium.models.base import SegmentationModel, initialise, scaled
+from podium.errors import ModelError
+from podium.models.base import Logits, SegmentationModel, first_logits, initialise, scaled, split_parameters
 
 
 class Echo(SegmentationModel):
@@ -42,6 +45,65 @@ def test_margins_keep_channels_last() -> None:
     model = Echo(16)
     model(torch.rand(2, 3, 20, 20).contiguous(memory_format=torch.channels_last))
     assert model.seen.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_an_offset_remains() -> None:
+    model, x = Echo(8, 1), torch.rand(1, 2, 17, 20)
+    assert torch.equal(model(x), x)
+    assert model.seen.shape[-2:] == (17, 25)
+
+
+class Two(SegmentationModel):
+    """Logits, and others behind them while training."""
+
+    auxiliary_weights = (0.5,)
+    encoder_names = ("first", "second")
+
+    def __init__(self) -> None:
+        super().__init__(4)
+        self.first, self.second, self.firstborn = nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)
+
+    def forward_features(self, images: Tensor) -> Logits:
+        return (images, images + 1) if self.training else images
+
+
+def test_auxiliary_logits_are_cropped_like_the_others() -> None:
+    model, x = Two(), torch.rand(1, 1, 5, 6)
+    logits, others = model.train()(x)
+    assert torch.equal(logits, x)
+    assert torch.equal(others, x + 1)
+    assert torch.equal(first_logits((logits, others)), x)
+    assert torch.equal(first_logits(model.eval()(x)), x)
+
+
+def test_the_encoder_is_the_children_it_names() -> None:
+    model = Two()
+    encoder, others = split_parameters(model)
+    assert [id(p) for p in encoder] == [id(p) for p in (*model.first.parameters(), *model.second.parameters())]
+    assert [id(p) for p in others] == [id(p) for p in model.firstborn.parameters()]
+    plain = nn.ModuleDict({"encoder": nn.Linear(1, 1), "head": nn.Linear(1, 1)})
+    assert [len(part) for part in split_parameters(plain)] == [2, 2]
+
+
+class Normed(Echo):
+    norm_stride = 16.0
+
+
+@pytest.mark.parametrize(("norm_stride", "size", "refused"), [
+    (16, (16, 16), True), (16, (16, 17), False), (math.inf, (640, 640), True), (None, (1, 1), False),
+])  # fmt: skip
+def test_one_value_a_channel_is_refused_while_training(
+    norm_stride: float | None, size: tuple[int, int], refused: bool
+) -> None:
+    model = Normed(16)
+    model.norm_stride = norm_stride
+    model.eval()(torch.rand(1, 1, *size))
+    model.train()(torch.rand(2, 1, *size))
+    if not refused:
+        model(torch.rand(1, 1, *size))
+        return
+    with pytest.raises(ModelError, match=r"single value(.|\n)*train\.batch_size higher"):
+        model(torch.rand(1, 1, *size))
 
 
 def test_the_base_has_no_features() -> None:

@@ -30,18 +30,39 @@ def test_unknown_arch_names_the_nearest_and_all() -> None:
     with pytest.raises(ModelError) as error:
         create_model(config(arch="unett"))
     assert "did you mean 'unet'?" in str(error.value)
-    assert all(name in str(error.value) for name in MODELS)
+    assert all((name in str(error.value)) for name, spec in MODELS.items() if spec.dense)
+    assert "timm" not in str(error.value)
 
 
-@pytest.mark.parametrize(("key", "value"), [("depth", 4), ("norm", "group"), ("upsample", "deconv")])
+def test_an_arch_of_another_task_is_refused_with_those_that_fit() -> None:
+    with pytest.raises(ModelError, match=r"timm predicts classes and numbers(.|\n)*wants masks(.|\n)*unet"):
+        create_model(config(arch="timm"))
+    with pytest.raises(ModelError, match=r"unet predicts masks(.|\n)*one of: .*timm"):
+        create_model(config(arch="unet"), dense=False)
+
+
+@pytest.mark.parametrize(("key", "value"), [("depth", 4), ("norm", "group")])
 def test_a_key_that_the_arch_does_not_read_is_refused(key: str, value: object) -> None:
     with pytest.raises(ModelError, match=rf"model\.{key}.*does not read(.|\n)*reads: width(.|\n)*unet"):
         create_model(config(arch="ternausnet11", width=0.1, **{key: value}))
 
 
 def test_a_key_at_its_default_is_not_refused() -> None:
-    model = create_model(config(arch="ternausnet11", width=0.1, depth=5, norm="batch", upsample="nearest"))
+    model = create_model(config(arch="ternausnet11", width=0.1, depth=5, norm="batch"))
     assert isinstance(model, TernausNet11)
+
+
+@pytest.mark.parametrize(("arch", "upsample"), [("ternausnet11", "nearest"), ("linknet34", "bilinear")])
+def test_a_way_of_upsampling_that_the_arch_lacks_is_refused(arch: str, upsample: str) -> None:
+    with pytest.raises(ModelError, match=rf"{arch} does not have '{upsample}'(.|\n)*one of: deconv"):
+        create_model(config(arch=arch, width=0.1, upsample=upsample))
+    with pytest.raises(ModelError, match="unet does not have 'deconv3'"):
+        create_model(config(arch="unet", width=0.1, upsample="deconv3"))
+
+
+def test_an_encoder_that_pspnet_lacks_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"does not have the encoder 'resnet34'(.|\n)*resnet50, resnet101"):
+        create_model(config(arch="pspnet", width=0.1, encoder="resnet34"))
 
 
 def test_count_parameters_leaves_out_the_frozen() -> None:

@@ -32,8 +32,8 @@ def test_group_norm_takes_any_number_of_filters() -> None:
 
 def test_deconv_halves_the_channels() -> None:
     model = UNet(filters=4, depth=3, upsample="deconv")
-    assert [(up.in_channels, up.out_channels) for up in model.grow] == [(16, 8), (8, 4)]
-    assert [level[0].in_channels for level in model.decoder] == [16, 8]
+    assert [(up.grow.in_channels, up.grow.out_channels) for up in model.decoder] == [(16, 8), (8, 4)]
+    assert [up.conv[0].in_channels for up in model.decoder] == [16, 8]
 
 
 def test_batch_norm_of_one_value_is_refused_with_advice() -> None:

@@ -47,4 +47,4 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Competition]:
 def fold_data(blobs: tuple[Path, Competition]) -> FoldData:
     root, competition = blobs
     prepared = make_ready(competition, root, None)
-    return FoldData(prepared.stores, prepared.folds, get_metric("dice"))
+    return FoldData(competition, prepared.stores, prepared.folds, get_metric("dice"))

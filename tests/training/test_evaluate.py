@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,14 @@ from torch import nn
 from podium.data.competition import Competition
 from podium.data.geometry import mask_at
 from podium.data.ready import make_ready
+from podium.metrics import Counts, get_metric
 from podium.models import create_model
 from podium.recipe import ModelConfig, Recipe
 from podium.training.device import create_fabric, to_device
-from podium.training.evaluate import Predictor, evaluate, evaluating
+from podium.training.evaluate import Predictor, evaluating
+from podium.training.evaluate import evaluate as evaluate_measured
 from podium.training.fold_run import FoldData
+from podium.training.tasks import MaskTask, create_task
 
 
 class Bright(nn.Module):
@@ -24,6 +28,19 @@ class Bright(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x.mean(dim=1, keepdim=True) > 0.45).float() * 18 - 9
+
+
+def masks(recipe: Recipe) -> MaskTask:
+    """The task of masks of one class."""
+    data = {"train_images": "*.png", "train_masks": "{id}.png"}
+    task = create_task(Competition.from_tree({"name": "masks", "data": data}), get_metric("dice"), recipe)
+    assert isinstance(task, MaskTask)
+    return task
+
+
+def evaluate(predictor, images, truth, rows):  # type: ignore[no-untyped-def]
+    """The counts of pixels that the metric reads."""
+    return Counts(*evaluate_measured(predictor, images, truth, rows).arrays.values())
 
 
 @pytest.fixture
@@ -36,14 +53,14 @@ def test_the_identity_model_gives_the_masks_back_whatever_the_padding_and_flips(
     tta: str, fold_data: FoldData, unit: Recipe
 ) -> None:
     recipe = unit.with_overrides([f"predict.tta={tta}", "input.pad_to=32"])
-    predictor = Predictor(create_fabric("fp32"), [Bright()], recipe)
+    predictor = Predictor(create_fabric("fp32"), [Bright()], masks(recipe))
     images, truth = fold_data.stores.images, fold_data.stores.truth
     rows = list(range(len(images)))
     seen = []
     for row, probs in predictor.stream(images, rows, 5):
         seen.append(row)
-        assert probs.shape == images.shape(row)
-        assert (mask_at(probs, truth.shape(row), 0.5) == truth.mask(row)).all()
+        assert probs.shape == (*images.shape(row), 1)
+        assert (mask_at(probs[:, :, 0], truth.shape(row), 0.5) == truth.mask(row)).all()
     assert seen == rows
     counts = evaluate(predictor, images, truth, rows)
     assert (counts.intersection == counts.truth).all()
@@ -60,17 +77,17 @@ def test_the_identity_model_gives_the_masks_back_through_every_crop_and_padding(
     recipe = recipe.with_overrides([f"input.crop={crop}"] if crop else [])
     root, competition = blobs
     stores = make_ready(competition, root, recipe.input).stores
-    predictor = Predictor(create_fabric("fp32"), [Bright()], recipe)
+    predictor = Predictor(create_fabric("fp32"), [Bright()], masks(recipe))
     rows = list(range(len(stores.images)))
     counts = evaluate(predictor, stores.images, stores.truth, rows)
     spatial = predictor.preprocess.spatial
     for row, probs in predictor.stream(stores.images, rows, 5):
         true = stores.truth.mask(row) > 0
         top, left, h, w = spatial.box(true.shape)
-        assert probs.shape == (h, w) == stores.images.shape(row)
+        assert probs.shape == (h, w, 1) == (*stores.images.shape(row), 1)
         seen = np.zeros_like(true)
         seen[top : top + h, left : left + w] = true[top : top + h, left : left + w]
-        assert (predictor.preprocess.mask_at(probs, true.shape, 0.5) == seen).all()
+        assert (predictor.preprocess.mask_at(probs[:, :, 0], true.shape, 0.5) == seen).all()
         assert (stores.masks.mask(row) == seen[top : top + h, left : left + w]).all()
         assert counts.intersection[row] == counts.predicted[row] == seen.sum()
         assert counts.truth[row] == true.sum(), "what the crop leaves out still counts"
@@ -83,7 +100,7 @@ def test_masks_come_back_from_a_frame_of_another_aspect(
     recipe = unit.with_overrides({"input": {"size": size, "keep_aspect": True, "pad": "zero", "pad_to": 16}})
     root, competition = blobs
     stores = make_ready(competition, root, recipe.input).stores
-    predictor = Predictor(create_fabric("fp32"), [Bright()], recipe)
+    predictor = Predictor(create_fabric("fp32"), [Bright()], masks(recipe))
     counts = evaluate(predictor, stores.images, stores.truth, range(len(stores.images)))
     dice = (2 * counts.intersection + 1) / (counts.predicted + counts.truth + 1)
     assert dice.mean() > (0.97 if size[0] > 40 else 0.9)
@@ -94,7 +111,7 @@ def test_predicts_in_evaluation_mode_and_gives_each_model_its_mode_back() -> Non
     fabric = create_fabric("fp32")
     model = to_device(create_model(ModelConfig(width=0.125, depth=2)), fabric)
     images = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
-    predictor = Predictor(fabric, [model], Recipe())
+    predictor = Predictor(fabric, [model], masks(Recipe()))
     model.train()
     before = [b.clone() for b in model.buffers()]
     a, b = predictor(images), predictor(images[:1])
@@ -125,5 +142,34 @@ def test_models_are_averaged(unit: Recipe) -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.full_like(x[:, :1], self.logit)
 
-    predictor = Predictor(create_fabric("fp32"), [Constant(-20), Constant(20), Constant(20)], unit)
+    predictor = Predictor(create_fabric("fp32"), [Constant(-20), Constant(20), Constant(20)], masks(unit))
     assert (predictor(np.zeros((1, 8, 8, 3), np.uint8)) == 170).all()
+
+
+def test_memory_does_not_grow_with_the_number_of_samples(unit: Recipe) -> None:
+    """A few numbers a sample are kept, no prediction."""
+    picture, mask = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 8), np.uint8)
+
+    class Same:
+        """As many copies of one image, and of one mask, as are asked for."""
+
+        def shape(self, i: int) -> tuple[int, int]:
+            return 64, 64
+
+        def image(self, i: int) -> np.ndarray:
+            return picture
+
+        def raw(self, i: int) -> np.ndarray:
+            return mask
+
+    def peak(n: int) -> int:
+        predictor = Predictor(create_fabric("fp32"), [Bright()], masks(unit))
+        tracemalloc.start()
+        evaluate_measured(predictor, Same(), Same(), range(n))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(64)
+    grown = peak(640) - peak(128)
+    assert grown < 512 * 512, f"{grown / 512:.0f} bytes a sample; a prediction has {64 * 64}"

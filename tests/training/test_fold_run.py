@@ -17,6 +17,7 @@ from podium.ledger.fold_runs import FoldRun
 from podium.recipe import Recipe
 from podium.training import loop
 from podium.training.fold_run import FoldData, derived_seed, run_fold
+from podium.training.tasks import Task
 
 
 def tiny() -> Recipe:
@@ -46,10 +47,11 @@ def finished(fold_data: FoldData, tmp_path_factory: pytest.TempPathFactory) -> F
 def test_leaves_these_files(finished: FoldRun) -> None:
     names = {p.name for p in finished.folder.iterdir()}
     assert names == {
-        "COMPLETE", "best.pt", "last.pt", "history.csv", "log.txt", "run.toml", "scores.parquet", "oof"
+        "COMPLETE", "best.pt", "last.pt", "history.csv", "log.txt", "run.toml", "scores.parquet", "oof",
+        "first_batch.jpg", "extremes.jpg",
     }  # fmt: skip
     history = pl.read_csv(finished.folder / "history.csv")
-    assert history.columns == ["epoch", "lr", "loss", "score", "images_per_s", "data_wait", "seconds"]
+    assert history.columns == ["epoch", "lr", "loss", "score", "val_loss", "images_per_s", "data_wait", "seconds"]
     assert history["epoch"].to_list() == [1, 2, 3, 4]
     assert (finished.folder / "log.txt").read_text().count("epoch") >= 4
 
@@ -117,14 +119,14 @@ def test_killed_and_resumed_ends_with_equal_weights(
 
             patch.setattr(module, "evaluate", dying(module.evaluate, 3))
         elif when == "before the checkpoint":
-            patch.setattr(loop, "_save_last", dying(loop._save_last, 3))
+            patch.setattr(loop.state, "save", dying(loop.state.save, 3))
         else:
-            patch.setattr(loop.Normalize, "__call__", dying(loop.Normalize.__call__, 17))
+            patch.setattr(loop.Training, "_step", dying(loop.Training._step, 10))
         with pytest.raises(Killed):
             run_fold(fold_data, tiny_recipe, 0, 0, tmp_path)
     folder = tmp_path / "fold0-seed0"
     assert not is_complete(folder)
-    epochs_kept = len(torch.load(folder / "last.pt", weights_only=True)["history"])
+    epochs_kept = len(torch.load(folder / "last.pt", weights_only=True)["done"]["history"])
     assert 0 < epochs_kept < 4
 
     resumed = run_fold(fold_data, tiny_recipe, 0, 0, tmp_path)
@@ -145,10 +147,10 @@ def test_a_finished_run_is_not_trained_again(
 def test_a_loss_that_is_not_finite_is_told_with_what_to_do(
     fold_data: FoldData, tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nan_loss(config):  # type: ignore[no-untyped-def]
-        return lambda logits, target, counted: ((logits * float("nan")).mean(), {})
+    def nan_loss(self, logits, batch):  # type: ignore[no-untyped-def]
+        return (logits * float("nan")).mean(), {}
 
-    monkeypatch.setattr(loop, "create_loss", nan_loss)
+    monkeypatch.setattr(Task, "loss", nan_loss)
     with pytest.raises(TrainingError, match=r"the loss became nan in epoch 1(.|\n)*optim\.lr="):
         run_fold(fold_data, tiny_recipe, 0, 0, tmp_path)
     assert not is_complete(tmp_path / "fold0-seed0")

@@ -13,7 +13,10 @@ import typer.core
 
 from podium.errors import PodiumError, StorageError, storage_error
 
-PIPELINE = "new look prepare folds baseline try resume attempts show predict submit standings cache demo".split()  # noqa: SIM905
+PIPELINE = (
+    *("new", "look", "prepare", "folds", "models", "doctor", "lr-find", "baseline", "try", "resume"),
+    *("attempts", "show", "verdict", "predict", "submit", "standings", "cache", "demo"),
+)
 
 
 class _InPipelineOrder(typer.core.TyperGroup):
@@ -51,7 +54,7 @@ def podium(
             raise PodiumError(f"cannot go there ({error.strerror})", where=directory) from None
 
 
-from podium.cli import attempts, cache, data, folds, submit  # noqa: E402, F401 - importing them registers their commands
+from podium.cli import attempts, cache, data, doctor, folds, lr_find, models, submit, verdict  # noqa: E402, F401 - importing them registers their commands
 
 _ClickError: Any = typer.BadParameter.__mro__[2]  # typer brings a click of its own, or uses the public one
 

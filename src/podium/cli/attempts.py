@@ -29,8 +29,12 @@ def baseline(
     with space.lock():
         attempt = space.baseline(name, changes)
     _report(space, attempt, as_json)
-    longer = f"podium try longer train.epochs={2 * attempt.recipe.train.epochs} --why 'it was still improving'"
-    next_command(longer, "podium predict")
+    train = attempt.recipe.train
+    twice = f"train.time={2 * train.seconds:g}s" if train.seconds else f"train.epochs={2 * train.epochs}"
+    facts = [run.facts for run in attempt.runs]
+    late = [int(f.get("best_epoch", 0)) > 0.8 * int(f.get("epochs", 0)) for f in facts]
+    why = "it was still improving" if late and sum(late) > len(late) / 2 else "does it need more time?"
+    next_command(f"podium try longer {twice} --why '{why}'", "podium predict")
 
 
 @app.command("try")

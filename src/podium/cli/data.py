@@ -48,7 +48,9 @@ def new(
 
 @app.command()
 def look(
-    augment: bool = typer.Option(False, "--augment", help="Draw augmented samples instead: reports/augment.jpg."),
+    augment: bool = typer.Option(
+        False, "--augment", help="Draw augmented samples instead: reports/augment.html, augment.jpg."
+    ),
     apply: bool = typer.Option(False, "--apply", help="Take the suggestions: write them to exclude.csv, with reasons."),
     settings: list[str] = typer.Argument(
         None, metavar="[recipe=NAME] [KEY=VALUE]", help="With --augment: recipe and changes."
@@ -70,9 +72,10 @@ def look(
         with space.lock():
             path, shown = space.look_augment(space.recipe(name).with_overrides(changes))
         if as_json:
-            emit({"picture": str(path), "augmentations": shown})
+            emit({"picture": str(path), "page": str(path.with_suffix(".html")), "augmentations": shown})
         else:
-            print(f"samples and their variants, then each by itself: {', '.join(shown) or 'nothing is on'}\n{path}")
+            print(f"samples and their variants, then each by itself: {', '.join(shown) or 'nothing is on'}")
+            print(f"{path.with_suffix('.html')}\n{path}")
         next_command("podium try NAME augment.KEY=VALUE --why '…'" if space.attempts.all() else "podium baseline")
         return
     with space.lock():
@@ -83,6 +86,9 @@ def look(
         print(report.text())
     bad = any(finding.remedy == "podium prepare --exclude-bad" for finding in report.findings)
     suggested = any(finding.exclude for finding in report.findings)
+    if any(finding.name == "no folds" for finding in report.findings):  # prepare would stop at the same error
+        next_command("podium look (once the error above is mended)")
+        return
     next_command("podium look --apply" if suggested else "podium prepare --exclude-bad" if bad else "podium prepare")
 
 

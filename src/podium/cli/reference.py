@@ -19,7 +19,7 @@ from podium.cli import app
 
 NOTE = "<!-- made by `make docs`; change the help texts in src/podium, not this page -->"
 BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "min_length": "at least {} long"}
-NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+NAMES = {Any: "any value", str: "text", int: "whole number", float: "number", bool: "true or false"}
 
 
 def pages() -> dict[str, str]:
@@ -68,7 +68,7 @@ def type_text(annotation: Any, metadata: Sequence[Any] = ()) -> str:
         return " or ".join(type_text(a) for a in inner if a is not NoneType) + _bounds(metadata)
     if origin is Literal:
         return " or ".join(f'`"{a}"`' for a in inner)
-    if origin is list:
+    if origin in (list, tuple):
         return f"list of {type_text(inner[0])}"
     if origin is dict:
         return f"table of name = {type_text(inner[1])}"
@@ -123,7 +123,7 @@ def _default(param: Any) -> str:
 
 
 def _sections(schema: type[BaseModel]) -> Iterator[str]:
-    plain = {k: f for k, f in schema.model_fields.items() if not _section(f)}
+    plain = {k: f for k, f in schema.model_fields.items() if not _section(f) and not _repeated(f)}
     if plain:
         yield _field_table(plain)
     for name, field in schema.model_fields.items():
@@ -131,11 +131,20 @@ def _sections(schema: type[BaseModel]) -> Iterator[str]:
         if inner is not None:
             yield f"## [{name}]\n\n{_first_line(inner)}"
             yield _field_table(inner.model_fields)
+        elif (element := _repeated(field)) is not None:
+            yield f"## [[{name}]]\n\n{_first_line(element)}"
+            yield _field_table(element.model_fields)
 
 
 def _section(field: FieldInfo) -> type[BaseModel] | None:
     inner = field.annotation
     return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+
+
+def _repeated(field: FieldInfo) -> type[BaseModel] | None:
+    """The schema of each table of a ``[[list]]``."""
+    inner = get_args(field.annotation) if get_origin(field.annotation) is list else ()
+    return inner[0] if inner and isinstance(inner[0], type) and issubclass(inner[0], BaseModel) else None
 
 
 def _field_table(found: Mapping[str, FieldInfo]) -> str:
@@ -167,9 +176,19 @@ def _registries() -> Iterator[str]:
     yield "## model.arch\n\nThe number of parameters is that of the default settings."
     yield _table(("name", "what it is", "parameters", "keys of [model] it reads"), models)
     yield "## loss.terms"
-    yield _table(("name", "what it is"), [(f"`{name}`", _first_line(loss)) for name, loss in LOSSES.items()])
-    yield "## optim.name\n\n" + ", ".join(f"`{name}`" for name in OPTIMIZERS)
-    yield "## schedule.name\n\nThe learning rate, as a multiple of `optim.lr`, over the training."
+    losses = [
+        (f"`{name}`", _first_line(spec.function), ", ".join(spec.kinds), spec.options_text())
+        for name, spec in LOSSES.items()
+    ]
+    yield (
+        "The targets are planes (masks that may overlap, several labels: sigmoid), labels (class ids: softmax) or "
+        "values (regression). Options are set as `loss.options.dice.pooled=true`."
+    )
+    yield _table(("name", "what it is", "targets", "options and their defaults"), losses)
+    yield "## optim.name"
+    optimizers = [(f"`{n}`", spec.summary, ", ".join(f"`{k}`" for k in spec.reads)) for n, spec in OPTIMIZERS.items()]
+    yield _table(("name", "what it is", "keys of [optim] it reads, beside those that all read"), optimizers)
+    yield ("## schedule.name\n\nThe learning rate, as a multiple of `optim.lr`, over the training. All read `warmup`.")
     curves = [
         (f"`{name}`", _first_line(s.curve), ", ".join(f"`{k}`" for k in s.reads)) for name, s in SCHEDULES.items()
     ]

@@ -25,7 +25,8 @@ def predict(
     if as_json:
         emit({"file": done.file, "attempt": done.attempt, "rows": done.rows, "empty": done.empty, "cv": done.cv})
     else:
-        print(f"{done.file.relative_to(space.root)}: {done.rows} rows, {done.empty} empty, attempt {done.attempt}")
+        empty = "" if done.empty is None else f", {done.empty} empty"
+        print(f"{done.file.relative_to(space.root)}: {done.rows} rows{empty}, attempt {done.attempt}")
     next_command('podium submit -m "what is new"')
 
 

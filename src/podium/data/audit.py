@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from podium.data.betrayal import betrayals
 from podium.data.facts import Facts
 from podium.data.finding import (
     BAD,
@@ -31,7 +32,7 @@ from podium.data.finding import (
     spread,
     told,
 )
-from podium.data.leaks import betraying_ids, input_shift, near_duplicates, torn_splits
+from podium.data.leaks import input_shift, near_duplicates, torn_splits
 from podium.data.target_checks import mask_values, overlaps, runs_disagree, target_histogram, targets
 from podium.errors import PodiumError
 
@@ -98,6 +99,14 @@ def _bad(name: str, frame: pl.DataFrame, means: str, part: Literal["train", "tes
         yield Finding(name, "error", len(rows), what, BAD, ids, dict(rows[:EXAMPLES]), detail, part, exclude=dict(rows))
 
 
+def _unseen(facts: Facts) -> Iterable[Finding]:
+    if facts.unseen:
+        n, what = len(facts.test_groups), f"The test images were not looked at. {facts.unseen}."
+        yield Finding(
+            "test images not looked at", "warning", n, what, "free some disk space, and run podium look again"
+        )
+
+
 def _excluded(facts: Facts) -> Iterable[Finding]:
     if facts.excluded:
         ids, detail = tuple(facts.excluded), tuple(f"{id}: {why}" for id, why in list(facts.excluded.items())[:10])
@@ -155,14 +164,17 @@ def _mask_kinds(facts: Facts) -> Iterable[Finding]:
         yield Finding("mixed mask encodings", "note", len(odd), what, remedy, tuple(odd["id"]), shown, detail)
     if lossy:
         ids = tuple(facts.train.filter(pl.col("mask_kind").str.starts_with("JPEG"))["id"])
-        what = f"{counted(lossy, 'mask')} stored as JPEG, whose edges are noisy; only values above half count."
-        severity: Severity = "note" if values == "0/max" else "warning"
-        yield Finding("JPEG masks", severity, lossy, what, 'data.mask_values = "0/max" in competition.toml', ids)
+        what = f"{counted(lossy, 'mask')} stored as JPEG, whose edges are noisy; "
+        by_colour = values == "colours"
+        what += "each pixel there gets the colour of its side." if by_colour else "only values above half count."
+        severity: Severity = "note" if values in ("0/max", "colours") else "warning"
+        remedy = f'data.mask_values = "{"colours" if by_colour else "0/max"}" in competition.toml'
+        yield Finding("JPEG masks", severity, lossy, what, remedy, ids)
 
 
 def _empty_and_full(facts: Facts) -> Iterable[Finding]:
     good, metric, data = facts.usable, facts.competition.metric, facts.competition.data
-    if not facts.pixel_targets or data.mask_values == "classes":
+    if not facts.pixel_targets or data.mask_values in ("classes", "colours"):
         return
     empty, full = good.filter(pl.col("area") == 0), good.filter(pl.col("share") >= FULL)
     for name, frame in (("all masks empty", empty), ("all masks full", full)):
@@ -323,6 +335,7 @@ def _groups(facts: Facts) -> Iterable[Finding]:
 
 CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     _files,
+    _unseen,
     _identical,
     _contradictory,
     _in_test,
@@ -340,7 +353,7 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     _groups,
     torn_splits,
     near_duplicates,
-    betraying_ids,
+    betrayals,
     input_shift,
     _excluded,
 )

@@ -28,17 +28,37 @@ class DataConfig(Config):
     train_masks: Patterns | None = Field(
         None, description="mask file of an id, with {id} in its name; {class} for a folder a class"
     )
-    mask_values: Literal["0/1", "0/max", "classes", "instances"] = Field(
-        "0/max", description="0/1: non-zero is foreground; 0/max: above half; classes: by [classes]; instances: numbers"
+    mask_values: Literal["0/1", "0/max", "classes", "colours", "instances"] = Field(
+        "0/max",
+        description="0/1: non-zero is foreground; 0/max: above half; classes: by [classes]; colours: by [colours]; "
+        "instances: numbers",
     )
-    ignore: list[int] = Field([], description="mask values that are neither trained on nor scored")
-    exclude_classes: list[str] = Field([], description="folders of {class} that are left out")
-    train_rle: str | None = Field(None, description="CSV with run-length masks, read as [submission] says")
-    train_csv: str | None = Field(None, description="CSV with the targets, a row a sample")
-    id_column: str | None = Field(None, description="the id column of train_csv")
+    ignore: list[int | str] = Field(
+        [], description="mask values, or names of [colours], that are neither trained on nor scored"
+    )
+    exclude_classes: list[str] = Field(
+        [],
+        description="classes that are left out: folders of {class} are not read, pixels of a map are ignored; "
+        "they stay in [classes], but no model has an output for them",
+    )
+    train_rle: str | None = Field(
+        None, description="CSV with run-length masks, read as [submission] says, but for the columns named here"
+    )
+    rle_column: str | None = Field(None, description="the mask column of train_rle, if not the submission's")
+    no_row: Literal["problem", "empty"] = Field(
+        "problem", description="what an image without a row in train_rle has: a problem, or an empty mask"
+    )
+    train_csv: str | None = Field(None, description="CSV with the targets, a row a sample or a row a label")
+    id_column: str | None = Field(None, description="the id column of train_csv; of train_rle, if not the submission's")
+    class_column: str | None = Field(None, description="the column of that table that names a class, with a row each")
+    id: str | None = Field(None, description="how that table writes ids that name a class, for instance {id}_{class}")
     targets: list[str] = Field([], description="target columns of train_csv")
-    separator: str | None = Field(None, description="what separates several labels in one target column")
+    separator: str | None = Field(
+        None, description="what separates several labels in one target column; none: each has a row, if labels are many"
+    )
     inputs: list[str] = Field([], description="columns of train_csv that a model may use beside the image")
+    inputs_csv: Patterns | None = Field(None, description="or of this CSV file (or several), for test images too")
+    inputs_id_column: str | None = Field(None, description="the id column of inputs_csv")
     val_images: str | None = Field(None, description="glob of the official validation images, part of train_images")
     test_images: Patterns | None = Field(None, description="glob of the test images")
     test_masks: Patterns | None = Field(None, description="masks of the test images, where they are published")
@@ -50,7 +70,7 @@ class DataConfig(Config):
 
     @field_validator(
         "train_images", "train_masks", "train_rle", "train_csv", "val_images", "test_images", "test_masks",
-        "sample_submission", "group_csv",
+        "sample_submission", "group_csv", "inputs_csv",
     )  # fmt: skip
     @classmethod
     def _lies_in_data(cls, value: Patterns | None) -> Patterns | None:
@@ -62,8 +82,8 @@ class DataConfig(Config):
     @classmethod
     def _has_id(cls, value: Patterns | None) -> Patterns | None:
         for pattern in listed(value):
-            if pattern.count("{id}") != 1:
-                raise ValueError("a path with {id} once, for instance train_masks/{id}_mask.gif or s/{id}/masks/*.png")
+            if "{id}" not in pattern:
+                raise ValueError("a path with {id} in it, for instance train_masks/{id}_mask.gif or s/{id}/masks/*.png")
         return value
 
     @field_validator("group")
@@ -89,6 +109,10 @@ class DataConfig(Config):
             raise ValueError("data.train_csv and data.id_column beside data.targets")
         if self.views and not all("{id}" in p and "{view}" in p for p in listed(self.train_images)):
             raise ValueError("{id} and {view} in data.train_images, since there are data.views")
+        if bool(self.inputs_csv) != bool(self.inputs_id_column) or (self.inputs_csv and not self.inputs):
+            raise ValueError("data.inputs_csv, data.inputs_id_column and data.inputs together")
+        if self.id is not None and self.id.count("{id}") != 1:
+            raise ValueError("{id} in data.id once, for instance {id}.jpg_{class}")
         if self.group_csv and not (self.group_id_column and self.group_column):
             raise ValueError("data.group_id_column and data.group_column beside data.group_csv")
         if self.group and self.group_csv:
@@ -149,11 +173,43 @@ class Competition(Config):
     metric: str = Field("dice", description="what validation and the board score; the registries page lists them")
     data: DataConfig
     classes: dict[str, int] = Field({"foreground": 1}, description="class = its value in masks, or its number")
+    colours: dict[str, list[int] | list[list[int]]] = Field(
+        {}, description="class = its colour in masks, [red, green, blue], or several; for mask_values = colours"
+    )
     submission: SubmissionFormat = SubmissionFormat()
     folds: FoldsConfig = FoldsConfig()
     board: BoardConfig = BoardConfig()
 
+    @model_validator(mode="after")
+    def _colours_fit(self) -> Competition:
+        by_colour = self.data.mask_values == "colours"
+        if by_colour != bool(self.colours):
+            raise ValueError('[colours] and data.mask_values = "colours" together')
+        if not by_colour:
+            if names := [i for i in self.data.ignore if isinstance(i, str)]:
+                raise ValueError(f"numbers in data.ignore, not '{names[0]}', unless there are [colours]")
+            return self
+        if not all(len(c) == 3 and all(0 <= v <= 255 for v in c) for cs in self.colours_of.values() for c in cs):
+            raise ValueError("[red, green, blue] of 0 to 255, or a list of such, for each name in [colours]")
+        every = [tuple(c) for cs in self.colours_of.values() for c in cs]
+        if len(set(every)) < len(every) or len(every) > 255:
+            raise ValueError("a colour once only in [colours], and at most 255 colours")
+        alone = len(self.classes) == 1 and not self.data.ignore
+        known = {*self.classes, *self.data.ignore, *(["background"] if alone else [])}
+        if odd := [name for name in self.colours if name not in known]:
+            raise ValueError(f"'{odd[0]}' of [colours] in [classes] or in data.ignore")
+        if odd := [name for name in self.classes if name not in self.colours]:
+            raise ValueError(f"a colour for '{odd[0]}' of [classes] in [colours]")
+        return self
+
+    @property
+    def colours_of(self) -> dict[str, list[list[int]]]:
+        """[colours] with a list of colours for each name."""
+        return {name: [c for c in given if isinstance(c, list)] or [given] for name, given in self.colours.items()}  # type: ignore[list-item]
+
     @property
     def binary(self) -> bool:
         """Whether there is one foreground class to be segmented."""
-        return self.task == "segmentation" and self.data.mask_values in ("0/1", "0/max") and len(self.classes) == 1
+        values = self.data.mask_values
+        plain = values in ("0/1", "0/max") or (values == "colours" and not self.data.ignore)
+        return self.task == "segmentation" and plain and len(self.classes) == 1

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from blake3 import blake3
 
+from podium.data.clues import image_clues
 from podium.data.competition import Competition, FoldsConfig
 from podium.data.folds import FoldInput, make_folds, read_folds
 from podium.data.infer import id_column
@@ -21,6 +22,7 @@ from podium.data.preprocess import Input
 from podium.data.samples import Problem, Sample, list_samples, merge_groups, read_exclusions
 from podium.data.similar import Similar, describe, join, search_similar
 from podium.data.store import Pixels, Store
+from podium.data.targets import class_order
 from podium.data.traits import image_traits
 from podium.errors import DataError, PodiumError
 from podium.formats import images, rle, tables
@@ -60,11 +62,15 @@ class Facts:
         values: {id: targets} of the training samples, where these are values of a table.
         splits: {id: "train" or "val"} where there is an official split.
         test_groups: {id: group} of the test images.
+        unseen: Why the test images were not looked at; empty where they were.
         similar: Duplicates and similar images among all; ids begin with "train/" or "test/".
+        present: {id: classes that its mask holds} where masks hold several.
         class_shares: {class: share of the labelled pixels} where masks hold several.
         runs: (table, rows compared, {id: how its run-length mask differs from the mask file}).
-        remarks: (table, column, {id: value}) where a table beside the images tells of overlapping masks.
+        remarks: (table, column, {id: value}) where a table beside the images tells of overlapping masks; a table
+            "" stands for the masks themselves.
         traits: Cheap figures of images: id, part ("train" or "test"), and a column a trait.
+        clues: What of the files is no pixel: id, part, and the columns of `image_clues`.
     """
 
     competition: Competition
@@ -77,8 +83,11 @@ class Facts:
     values: dict[str, tuple[float, ...]] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)
     test_groups: dict[str, str] = field(default_factory=dict)
+    unseen: str = ""
     similar: Similar | None = None
     traits: pl.DataFrame = field(default_factory=pl.DataFrame)
+    clues: pl.DataFrame = field(default_factory=pl.DataFrame)
+    present: dict[str, set[str]] = field(default_factory=dict)
     class_shares: dict[str, float] = field(default_factory=dict)
     runs: tuple[str, int, dict[str, str]] = ("", 0, {})
     remarks: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
@@ -95,12 +104,15 @@ class Facts:
         return good.with_columns(share=pl.col("area") / (pl.col("height") * pl.col("width")))
 
 
-def gather(competition: Competition, root: Path, given: Input) -> tuple[Facts, TrainStores]:
+def gather(competition: Competition, root: Path, given: Input) -> tuple[Facts, TrainStores, Store | None]:
     """Build or reuse the stores of a workspace and read from them what is to be known.
 
     Args:
         root: The workspace's folder.
         given: The recipe's `[input]`.
+
+    Returns:
+        What is known, the stores of the training samples, and that of the test images where they are kept decoded.
 
     Raises:
         DataError: if the files do not fit `competition.toml` at all; single bad samples are facts, not errors.
@@ -112,6 +124,7 @@ def gather(competition: Competition, root: Path, given: Input) -> tuple[Facts, T
     if found.test and preparer.fits(found.test, given):
         tested = preparer.images("test images", found.test, given)[1]
         test = _image_columns(tested)
+    unseen = str(preparer.left_out(found.test, given)) if found.test and tested is None else ""
     excluded = read_exclusions(root / "exclude.csv")
     keep = ~pl.col("id").is_in(list(excluded))
     train, test = _with_groups(train.filter(keep)), test.filter(keep).cast(TEST_SCHEMA)
@@ -121,13 +134,16 @@ def gather(competition: Competition, root: Path, given: Input) -> tuple[Facts, T
         "values": {s.id: s.values for s in found.train if s.values},
         "splits": {s.id: s.split for s in found.train} if competition.data.val_images else {},
         "test_groups": {s.id: s.group for s in found.test},
+        "unseen": unseen,
         "similar": _similar(stores, tested),
         "traits": image_traits(stores, tested, found),
+        "clues": image_clues(found, competition, root / "data"),
+        "present": _present(competition, stores),
         "class_shares": _class_shares(competition, stores),
         "runs": _runs(competition, root / "data", stores),
-        "remarks": _remarks(competition, root / "data", train["id"].to_list()),
+        "remarks": _remarks(competition, root / "data", train["id"].to_list()) + _overlaps(stores.truth, train),
     }
-    return Facts(competition, train, test, found.problems, excluded, size, folds, **known), stores
+    return Facts(competition, train, test, found.problems, excluded, size, folds, **known), stores, tested
 
 
 def _similar(stores: TrainStores, tested: Store | None) -> Similar:
@@ -139,9 +155,9 @@ def _similar(stores: TrainStores, tested: Store | None) -> Similar:
 
 
 def _class_shares(competition: Competition, stores: TrainStores) -> dict[str, float]:
-    if competition.data.mask_values != "classes" or competition.task != "segmentation":
+    if "labels" not in stores.masks.kinds or competition.task != "segmentation":
         return {}
-    names = sorted(competition.classes, key=lambda c: competition.classes[c])
+    names = class_order(competition)
     counts = np.zeros(256, np.int64)
     for i in range(len(stores.masks)):
         if stores.masks.shape(i) != (0, 0):
@@ -150,12 +166,20 @@ def _class_shares(competition: Competition, stores: TrainStores) -> dict[str, fl
     return {name: int(counts[n]) / total for n, name in enumerate(names)}
 
 
+def _present(competition: Competition, stores: TrainStores) -> dict[str, set[str]]:
+    if competition.task != "segmentation" or competition.binary:
+        return {}
+    names = class_order(competition)
+    rows = stores.truth.index.filter(pl.col("error").is_null()).select("id", "present").rows()
+    return {id: {names[int(n)] for n in text.split() if int(n) < len(names)} for id, text in rows if text is not None}
+
+
 def _runs(competition: Competition, data: Path, stores: TrainStores) -> tuple[str, int, dict[str, str]]:
     """Where a table of run-length masks lies beside mask files: what they disagree on."""
     if not (competition.binary and competition.data.train_masks):
         return "", 0, {}
     truth, order, wrong, compared = stores.truth, competition.submission.order, {}, 0
-    table = next((t for t in rle_tables(scan(data), sample=False) if not t.objects), None)
+    table = next((t for t in rle_tables(scan(data), sample=False) if not t.objects and not t.classes), None)
     for id, text in table.rows.items() if table else ():
         i = truth.row.get(id)
         if i is None or truth.shape(i) == (0, 0):
@@ -184,6 +208,12 @@ def _remarks(competition: Competition, data: Path, ids: Sequence[str]) -> list[t
             rows = {id: v for id, v in table.select(told[0], column).rows() if v not in ("", "0", "0.0")}  # type: ignore[index]
             found += [(path.name, column, rows)] if rows else []
     return found
+
+
+def _overlaps(truth: Store, train: pl.DataFrame) -> list[tuple[str, str, dict[str, str]]]:
+    """The samples whose mask files or run-length masks claim some pixels several times."""
+    over = truth.index.filter((pl.col("overlap") > 0) & pl.col("id").is_in(train["id"].to_list()))
+    return [("", "overlap", {id: f"{n:,} px" for id, n in over.select("id", "overlap").rows()})] if len(over) else []
 
 
 def train_table(samples: Sequence[Sample], stores: TrainStores) -> pl.DataFrame:

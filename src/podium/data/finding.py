@@ -78,6 +78,11 @@ def percent(value: float) -> str:
     return f"{value:.0f}%" if value >= 9.95 or value == 0 else f"{value:.1f}%" if value >= 0.095 else f"{value:.2g}%"
 
 
+def number(value: float) -> str:
+    """Whole numbers whole (1199000), others with six digits."""
+    return f"{value:.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:g}"
+
+
 def spread(values: Sequence[int]) -> str:
     return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
 

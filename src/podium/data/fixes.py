@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from podium.data.patterns import IMAGE_SUFFIXES
 from podium.data.samples import Sample, Samples
-from podium.data.targets import IMAGE_SUFFIXES
 from podium.errors import DataError
 from podium.formats import tables
 from podium.progress import counted

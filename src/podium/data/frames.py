@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,6 @@ def frame_to_folder(
     if missing or bool(mask) == bool(targets):
         found = f"the frame has no column '{missing[0]}'" if missing else "give a mask column or target columns"
         raise DataError(found, where="frame", expected=f"columns {', '.join(map(str, frame.columns))}")
-    if inputs and not targets:
-        raise DataError("columns of inputs go with target columns", where="frame", remedy="leave inputs out")
     columns = {c: [_text(v) for v in frame[c]] for c in dict.fromkeys(wanted)}
     paths = [Path(p) for p in columns[image]]
     ids = columns[id] if id else [p.stem for p in paths]
@@ -73,9 +72,14 @@ def frame_to_folder(
     if len(table) > 1:
         write_atomic(folder / "train.csv", pl.DataFrame(table).write_csv())
     inference = infer(folder, name, targets)
-    if targets:
-        inference = inference.with_value("data.inputs", list(inputs), "as given with the frame")
-    return inference
+    why = "as given with the frame"
+    inference = inference.with_settings(["data.inputs_csv=none", "data.inputs_id_column=none", "data.inputs=[]"])
+    inference = replace(inference, why={k: v for k, v in inference.why.items() if not k.startswith("data.inputs")})
+    if inputs and mask:
+        given = {"inputs": list(inputs), "inputs_csv": "train.csv", "inputs_id_column": "id"}
+        changed = inference.competition.with_overrides({"data": given})
+        return Inference(changed, inference.why | {f"data.{key}": why for key in given})
+    return inference.with_value("data.inputs", list(inputs), why) if targets else inference
 
 
 def _text(value: Any) -> str:

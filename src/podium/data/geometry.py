@@ -76,7 +76,8 @@ def place(image: Pixels, height: int, width: int, pad: Pad = "reflect", side: Si
     edges = (top, height - h - top, left, width - w - left)
     # a reflection leaves out the edge itself, so a line one pixel wide has nothing to reflect
     border = BORDERS["edge" if pad == "reflect" and min(h, w) == 1 else pad]
-    return np.asarray(cv2.copyMakeBorder(image, *edges, border))
+    padded = np.asarray(cv2.copyMakeBorder(image, *edges, border), image.dtype)
+    return padded.reshape(height, width, *image.shape[2:])  # OpenCV drops the axis of a single channel
 
 
 def unplace(shape: Shape, height: int, width: int, side: Side = "both") -> tuple[slice, slice]:

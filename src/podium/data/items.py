@@ -38,6 +38,8 @@ INDEX_SCHEMA: dict[str, Any] = {
     "content": pl.String,
     "pixels": pl.String,
     "area": pl.Int64,
+    "overlap": pl.Int64,
+    "present": pl.String,
     "error": pl.String,
 }
 """Columns of `index.parquet`: ``depth`` is bits a pixel and channel, ``hash`` of the stored bytes, ``content`` of what

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import polars as pl
 
-from podium.data.targets import IMAGE_SUFFIXES
+from podium.data.patterns import IMAGE_SUFFIXES
 from podium.errors import DataError
 from podium.formats import masks, tables
 
-_MASK_WORDS = re.compile(
+MASK_WORDS = re.compile(
     r"mask|label|annot|truth|(^|[^a-z])(gts?|segs?)([^a-z]|$)|segm|target|1st_manual", re.IGNORECASE
 )
 TEST_WORDS = re.compile(r"(^|[^a-z])test", re.IGNORECASE)
 VAL_WORDS = re.compile(r"(^|[^a-z])val(id|idation)?([^a-z]|$|annot|mask|label|image|gt)", re.IGNORECASE)
 _TRAIN_WORDS = re.compile(r"(^|[^a-z])train", re.IGNORECASE)
 _LITTER = re.compile(r"^(\..*|__macosx|thumbs?|thumbnails?|\$recycle\.bin|@eadir)$", re.IGNORECASE)
-_OTHER_DRAWINGS = re.compile(
+OTHER_DRAWINGS = re.compile(
     r"(^|_)(objects?|inst(ance)?s?|colou?rs?|rgb|vis(ual\w*)?|overlays?|previews?|edges?|bound\w*|soft|png|raw)(_|$)"
 )
 _MANY_FOLDERS = 20
@@ -86,26 +86,6 @@ class Pairing:
         return self.masks.pattern(stem=f"{glob.escape(self.before)}{{id}}{glob.escape(self.after)}")
 
 
-@dataclass(frozen=True)
-class SampleFolders:
-    """A folder a sample: stage1_train/<id>/images/<id>.png beside stage1_train/<id>/masks/*.png, one file an object."""
-
-    parent: str
-    images: str
-    masks: str
-    files: dict[str, list[Path]]
-
-    @property
-    def images_pattern(self) -> str:
-        """A glob of the images."""
-        return f"{glob.escape(self.parent)}/{{id}}/{glob.escape(self.images)}/*.*".removeprefix("./")
-
-    @property
-    def masks_pattern(self) -> str:
-        """A glob of the masks of all objects."""
-        return f"{glob.escape(self.parent)}/{{id}}/{glob.escape(self.masks)}/*.*".removeprefix("./")
-
-
 @dataclass
 class Layout:
     """Everything found below a data folder."""
@@ -155,30 +135,6 @@ def scan(root: Path) -> Layout:
     return layout
 
 
-def sample_folders(layout: Layout) -> list[SampleFolders]:
-    """Folders of one sample each, where there are some: those with masks first, the largest first."""
-    families: dict[tuple[str, str], dict[str, list[Path]]] = defaultdict(dict)
-    for folder in layout.folders:
-        above, _, own = folder.path.rpartition("/")
-        parent, _, sample = above.rpartition("/")
-        if sample:
-            families[parent or ".", own].setdefault(sample, []).extend(folder.files.values())
-    out = []
-    for (parent, own), of_sample in families.items():
-        alone = sum(len(files) == 1 and files[0].stem == sample for sample, files in of_sample.items())
-        if len(of_sample) < 3 or alone * 10 < 9 * len(of_sample) or _MASK_WORDS.search(own):
-            continue
-        beside = [
-            (sum(len(f) for f in files.values()), name, files)
-            for (other, name), files in families.items()
-            if other == parent and name != own and len(files.keys() & of_sample.keys()) * 2 > len(of_sample)
-        ]
-        named = [b for b in beside if _MASK_WORDS.search(b[1])]
-        name, files = max(named or beside, default=(0, "", dict[str, list[Path]]()), key=lambda b: b[0])[1:]
-        out.append(SampleFolders(parent, own, name, files or of_sample))
-    return sorted(out, key=lambda f: (not f.masks, bool(TEST_WORDS.search(f.parent)), -len(f.files)))
-
-
 def _by_stem(paths: Sequence[Path]) -> list[dict[str, Path]]:
     """{stem: file} of a folder's images; one for each ending where most are there twice, a.jpg beside a.png."""
     together = {p.stem: p for p in paths}
@@ -206,8 +162,8 @@ def pair_masks(layout: Layout) -> list[Pairing]:
 
 def _pair(images: ImageFolder, masks_folder: ImageFolder, n_folders: int) -> Pairing | None:
     parent, _, own = masks_folder.path.rpartition("/")
-    named = any(_MASK_WORDS.search(n) for n in (own, *parent.split("/")[-2:]))
-    if _MASK_WORDS.search(images.path.rpartition("/")[2]) and not named:
+    named = any(MASK_WORDS.search(n) for n in (own, *parent.split("/")[-2:]))
+    if MASK_WORDS.search(images.path.rpartition("/")[2]) and not named:
         return None
     splits = {split_of(images.path), split_of(masks_folder.path)} - {""}
     if len(splits) > 1:
@@ -225,7 +181,7 @@ def _pair(images: ImageFolder, masks_folder: ImageFolder, n_folders: int) -> Pai
     else:
         return None
     enough = len(pair.ids) >= max(1, len(images.files) // 2)
-    return pair if enough and (named or _look_like_masks(masks_folder)) else None
+    return pair if enough and (named or look_like_masks(spread(list(masks_folder.files.values()), 6))) else None
 
 
 def split_of(path: str) -> str:
@@ -236,11 +192,11 @@ def split_of(path: str) -> str:
 
 def other_drawings(pairs: Sequence[Pairing]) -> list[Pairing]:
     """Of several mask folders of the same images, those that draw the same once more: in colour, by objects, soft."""
-    told = [p for p in pairs if _OTHER_DRAWINGS.search(_split_words(p.masks.path.rpartition("/")[2]))]
+    told = [p for p in pairs if OTHER_DRAWINGS.search(split_words(p.masks.path.rpartition("/")[2]))]
     return told if len(told) < len(pairs) else []
 
 
-def _split_words(name: str) -> str:
+def split_words(name: str) -> str:
     """'SegmentationObject' -> 'segmentation_object'."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
@@ -257,7 +213,7 @@ def _affixes(images: Iterable[str], masks_stems: Iterable[str]) -> tuple[tuple[s
     return around if all(ids) and len(ids & of_mask_ids) * 2 > len(ids) else None
 
 
-def _beginning(names: Sequence[str]) -> str:
+def beginning(names: Sequence[str]) -> str:
     """What all names begin with."""
     low, high = min(names), max(names)
     return low[: next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))]
@@ -265,8 +221,8 @@ def _beginning(names: Sequence[str]) -> str:
 
 def _shared(stems: Sequence[str]) -> tuple[str, str]:
     """The longest common beginning and end of names, without digits that belong to a number between them."""
-    before = re.sub(r"[0-9]+$", "", _beginning(stems))
-    after = _beginning([s[len(before) :][::-1] for s in stems])[::-1]
+    before = re.sub(r"[0-9]+$", "", beginning(stems))
+    after = beginning([s[len(before) :][::-1] for s in stems])[::-1]
     return before, re.sub(r"^[0-9]+", "", after)
 
 
@@ -304,9 +260,10 @@ def _pair_within(folder: ImageFolder) -> Pairing | None:
     return pair if len(pair.ids) * 2 >= len(image_files) > 0 else None
 
 
-def _look_like_masks(folder: ImageFolder) -> bool:
+def look_like_masks(files: Sequence[Path]) -> bool:
+    """Whether files hold two values at most."""
     try:
-        return all(len(masks.mask_values(p)[0]) <= 2 for p in spread(list(folder.files.values()), 6))
+        return all(len(masks.mask_values(p)[0]) <= 2 for p in files)
     except DataError:
         return False
 
@@ -330,5 +287,5 @@ def test_folder(layout: Layout, pairs: Sequence[Pairing], wanted: set[str]) -> I
         held = [f for f in (*free, *layout.folders) if wanted <= f.files.keys() | {p.name for p in f.files.values()}]
         if held:
             return held[0]
-    named = [f for f in free if TEST_WORDS.search(f.path) and not _MASK_WORDS.search(f.path.rpartition("/")[2])]
+    named = [f for f in free if TEST_WORDS.search(f.path) and not MASK_WORDS.search(f.path.rpartition("/")[2])]
     return named[0] if named else None

@@ -1,4 +1,4 @@
-"""Findings about leaks: near-duplicates, torn groups, ids that betray the target, a test set unlike train."""
+"""Findings about leaks: near-duplicates, torn groups, a test set unlike train."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from podium.data.association import ranks
 from podium.data.facts import Facts
-from podium.data.finding import Finding, Severity, counted
+from podium.data.finding import Finding, Severity, counted, exclude_line, percent
 from podium.data.similar import Cluster
+from podium.data.target_checks import answer
 from podium.data.traits import TRAITS
 
 Floats = NDArray[np.float64]
-BETRAYED = 0.35
 SHIFTED = 0.60
 """A train/test classifier's AUC whose interval lies above this is a shift. Source: VERDICT."""
 
+
+CLEAR = 0.02
+"""A gap between likenesses that is worth telling."""
+
+OTHER_MASK = 0.02
+"""Of the image: masks of duplicates may differ by as much through crops and re-encodings."""
 
 FEWEST_GROUPS = 10
 """With fewer in train or test, what tells the groups apart cannot be told from what tells the parts apart."""
@@ -60,14 +67,12 @@ def near_duplicates(facts: Facts) -> Iterable[Finding]:
         across = [c for c in found if len({id.partition("/")[0] for id in c.ids}) > 1]
         torn = [c for c in found if c not in across and len({group.get(_own(facts, id), id) for id in c.ids}) > 1]
         inside = [c for c in found if c not in across and c not in torn]
-        gap = facts.similar.gap
-        note = (
-            f"similarity above {facts.similar.limits.similar:.3f}; no pair lies between {gap[0]:.2f} and {gap[1]:.2f}"
-        )
         grave: Severity = "warning" if kind == "duplicate" else "note"  # alike is a matter of looking
-        yield from _clusters(facts, f"{kind} images in train and test", across, grave, note)
-        yield from _clusters(facts, f"{kind} images in several groups", torn, grave, note)
-        yield from _clusters(facts, f"{kind} images in one group", inside, "note", note)
+        yield from _clusters(facts, f"{kind} images in train and test", across, grave)
+        yield from _clusters(facts, f"{kind} images in several groups", torn, grave)
+        yield from _clusters(facts, f"{kind} images in one group", inside, "note")
+        if kind == "duplicate":
+            yield from _disagreeing(facts, found)
 
 
 def _own(facts: Facts, id: str) -> str:
@@ -77,7 +82,7 @@ def _own(facts: Facts, id: str) -> str:
     return inner if part == "train" and view in facts.competition.data.views and inner else rest
 
 
-def _clusters(facts: Facts, name: str, clusters: list[Cluster], severity: Severity, note: str) -> Iterable[Finding]:
+def _clusters(facts: Facts, name: str, clusters: list[Cluster], severity: Severity) -> Iterable[Finding]:
     if not clusters:
         return
     ids = tuple(dict.fromkeys(_own(facts, id) for c in clusters for id in c.ids))
@@ -90,50 +95,71 @@ def _clusters(facts: Facts, name: str, clusters: list[Cluster], severity: Severi
     detail = tuple(
         ", ".join(_told(facts, id) for id in c.ids[:6]) + (" …" if len(c) > 6 else "") for c in clusters[:12]
     )
-    remedy = "folds.similar in competition.toml" if "several" in name else "nothing to set"
+    remedy = "nothing to set"
     if "several" in name:
         remedy = "data.group in competition.toml: give the samples of a cluster one group, or see folds.csv"
-    shown = {_own(facts, id): f"cluster {n}" for n, c in enumerate(clusters[:3], 1) for id in c.ids[:2]}
-    yield Finding(name, severity, len(ids), what, remedy, ids, shown, (*detail, note))
+    shown = {_told(facts, id): f"cluster {n}" for n, c in enumerate(clusters[:3], 1) for id in _pair(c)}
+    yield Finding(name, severity, len(ids), what, remedy, ids, shown, (*detail, _threshold(facts)))
+
+
+def _pair(cluster: Cluster) -> list[str]:
+    """Two images of a cluster to be looked at: of train and of test, if there are both."""
+    first = cluster.ids[0]
+    other = [id for id in cluster.ids[1:] if id.partition("/")[0] != first.partition("/")[0]]
+    return [first, (other or list(cluster.ids[1:]))[0]]
 
 
 def _told(facts: Facts, id: str) -> str:
-    return id.removeprefix("train/")
+    """An image by a short name: 12, frontal/12 where a sample has several, test/12."""
+    short, views = id.removeprefix("train/"), facts.competition.data.views
+    return f"{views[0]}/{short}" if views and short != id and short == _own(facts, id) else short
 
 
-def betraying_ids(facts: Facts) -> Iterable[Finding]:
-    """Whether the order of the ids or the size of the files tells the target, which the test set may share or not."""
-    target = _target(facts)
-    if len(target) < 50:
+def _threshold(facts: Facts) -> str:
+    assert facts.similar is not None
+    (low, high), told = facts.similar.gap, f"similar: above {facts.similar.limits.similar:.3f}"
+    if high - low < CLEAR:
+        return f"{told}; likenesses of all sizes occur, so the threshold is a matter of taste: look at the pictures"
+    return f"{told}; no pair lies between {low:.2f} and {high:.2f}"
+
+
+def _disagreeing(facts: Facts, clusters: list[Cluster]) -> Iterable[Finding]:
+    """Duplicates of training images whose targets differ; those equal in every pixel have a finding of their own."""
+    pixels = dict(facts.train.select("id", "pixels").rows())
+    torn = []
+    for c in clusters:
+        images = [id for id in c.ids if id.startswith("train/") and _own(facts, id) in pixels]
+        same = len({pixels[_own(facts, id)] for id in images}) < 2
+        if len({_own(facts, id) for id in images}) > 1 and not same and _differ(facts, images):
+            torn.append(images)
+    if not torn:
         return
-    rows = facts.traits.filter(facts.traits["part"] == "train").rows(named=True)
-    rows = [r for r in rows if r["id"] in target]
-    y = _ranks(np.array([target[r["id"]] for r in rows]))
-    if len(rows) < 50 or not y.std():
-        return
-    for trait, what in (("order", "the order of the ids"), ("file_size", "the size of the image files")):
-        x = _ranks(np.array([r[trait] for r in rows]))
-        rho = float(np.corrcoef(x, y)[0, 1]) if x.std() else 0.0
-        if abs(rho) > BETRAYED and abs(rho) * len(rows) ** 0.5 > 5:
-            text = f"{what.capitalize()} goes with the target (rank correlation {rho:+.2f} over {len(rows)} samples): "
-            text += "a model may learn it, and the test set may differ."
-            remedy = "leave it out of the inputs; if groups cause it, set data.group in competition.toml"
-            severity: Severity = "warning" if trait == "order" else "note"
-            yield Finding(f"{what.removeprefix('the ')} betrays the target", severity, len(rows), text, remedy)
+    members = tuple(dict.fromkeys(_own(facts, id) for images in torn for id in images))
+    what = f"{counted(len(torn), 'cluster')} of duplicate images with different targets: at most one is right, "
+    what += "or the image does not tell."
+    lines = [[f"{_told(facts, id)}: {_answer(facts, id)}" for id in images[:6]] for images in torn[:12]]
+    shown = {_told(facts, id): _answer(facts, id) for images in torn[:3] for id in images[:2]}
+    remedy = f"for each that is wrong, a {exclude_line(members[0], 'wrong target')}"
+    name = "duplicate images, different targets"
+    yield Finding(name, "warning", len(members), what, remedy, members, shown, tuple(map(", ".join, lines)))
 
 
-def _target(facts: Facts) -> dict[str, float]:
-    if facts.values:
-        return {id: v[0] for id, v in facts.values.items()}
-    good = facts.usable.filter(facts.usable["area"].is_not_null())
-    return dict(good.select("id", "share").rows())
+def _differ(facts: Facts, images: list[str]) -> bool:
+    own = [_own(facts, id) for id in images]
+    if not facts.pixel_targets:
+        return len({facts.values.get(id) for id in own}) > 1
+    shares = _shares(facts)
+    known = [shares[id] for id in own if shares.get(id) is not None]  # a flip or a crop changes the mask, not its size
+    return len(known) > 1 and max(known) - min(known) > OTHER_MASK and max(known) > 1.5 * min(known)
 
 
-def _ranks(values: Floats) -> Floats:
-    """Ranks, equal values sharing their mean."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[inverse], np.float64)
+def _shares(facts: Facts) -> dict[str, float]:
+    return dict(facts.usable.select("id", "share").rows())
+
+
+def _answer(facts: Facts, image: str) -> str:
+    id = _own(facts, image)
+    return f"mask {percent(100 * _shares(facts).get(id, 0))}" if facts.pixel_targets else answer(facts, id)
 
 
 def input_shift(facts: Facts) -> Iterable[Finding]:
@@ -141,7 +167,7 @@ def input_shift(facts: Facts) -> Iterable[Finding]:
     parts = facts.traits["part"].to_numpy() if len(facts.traits) else np.array([])
     if min((parts == "train").sum(), (parts == "test").sum()) < 30:
         return
-    names = [t for t in TRAITS if t != "order"]
+    names = list(TRAITS)
     x = np.log1p(facts.traits.select(names).to_numpy())
     keep = x.std(0) > 1e-9
     x, names = (
@@ -159,7 +185,8 @@ def input_shift(facts: Facts) -> Iterable[Finding]:
     what += f"({low:.2f} to {high:.2f}; 0.5 = not at all)"
     shifted = low > SHIFTED
     what += f"; by {telling}: validation may not foretell the board." if shifted else ": no shift to speak of."
-    remedy = "augment towards the test set (augment.brightness, augment.scale), or validate on training images like it"
+    act = "augment towards the test set (augment.brightness, augment.scale), or validate on training images like it"
+    remedy = act if shifted else "nothing to set"
     yield Finding("train/test shift", "warning" if shifted else "note", len(y), what, remedy)
 
 
@@ -193,6 +220,6 @@ def shift_auc(x: Floats, y: Floats, groups: NDArray[np.str_], folds: int = 5) ->
 
 
 def _auc(score: Floats, y: Floats) -> float:
-    ranks, positive = _ranks(score), y > 0
+    places, positive = ranks(score), y > 0
     n, m = positive.sum(), (~positive).sum()
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
+    return float((places[positive].sum() - n * (n + 1) / 2) / (n * m))

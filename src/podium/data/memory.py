@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,3 +22,16 @@ def free_memory(cgroup: Path = CGROUP) -> int:
         stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
         free = min(free, max(0, limit - used + int(stat["file"])))
     return free
+
+
+def free_device_memory() -> int | None:
+    """Free bytes of the GPU that training uses, asked without torch; None where there is none."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None or not os.path.exists("/dev/nvidiactl") or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return None
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    asked = [tool, f"--id={first}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    with suppress(OSError, ValueError, IndexError, subprocess.TimeoutExpired):
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
+        return int(told.stdout.split()[0]) * 2**20
+    return None

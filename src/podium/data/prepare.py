@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 from podium.data.cache import Stage, StageLog, content_hashes, stage_key
 from podium.data.competition import Competition
 from podium.data.fixes import read_fixes
+from podium.data.objects import inside_and_rim
 from podium.data.preprocess import Input, Preprocess, image_shape
+from podium.data.reuse import why_reused
 from podium.data.samples import Problem, Sample
 from podium.data.store import Item, Store, build_store
-from podium.data.targets import read_target
+from podium.data.targets import classes_in, read_overlapping
 from podium.errors import PodiumError
-from podium.files import is_complete
+from podium.files import is_complete, size_text
 from podium.formats import images
 
-FORMAT = 2
+FORMAT = 3
 """Part of every key: raise it when what a stage writes changes."""
 
 
@@ -33,8 +35,8 @@ class TrainStores:
     """What training reads. Item i is the same sample in all three.
 
     Attributes:
-        images: uint8 (H, W, 3), pre-processed as the recipe's `[input]` says, without padding.
-        masks: bit-packed, cut and resized like the images.
+        images: uint8 (H, W, 3), or what `input.channels` says, pre-processed as `[input]` says, without padding.
+        masks: bit-packed, cut and resized like the images; of objects, their insides and rims as labels.
         truth: bit-packed, at the image's original size; what scores are computed on. Where targets are values of a
             table, both hold no pixels.
         views: {view: its images}, where a sample has several; ``images`` are those of the first.
@@ -92,14 +94,16 @@ class Preparer:
         if self.competition.task in ("classification", "regression"):
             return TrainStores(images_store, truth, truth, stages, views)
         stages.append(truth_stage)
-        if not any(preprocess.mask_settings().values()):
+        objects = {"objects": "inside and rim"} if self.competition.task == "instances" else {}
+        settings = preprocess.mask_settings() | objects
+        if not any(settings.values()):
             return TrainStores(images_store, truth, truth, stages, views)
         mask_stage, small = self._stage(
             "train masks",
             {id: hash or "" for id, hash in zip(truth.ids, truth.index["hash"].to_list(), strict=True)},
-            preprocess.mask_settings(),
+            settings,
             truth.ids,
-            partial(_processed_mask, truth, preprocess),
+            partial(_processed_mask, truth, preprocess, bool(objects)),
         )
         return TrainStores(images_store, small, truth, [*stages, mask_stage], views)
 
@@ -119,9 +123,23 @@ class Preparer:
         return self._stage(name, read, preprocess.image_settings(), [s.id for s in samples], produce, need)
 
     def fits(self, samples: Sequence[Sample], given: Input | Preprocess) -> bool:
-        """Whether the images are worth keeping decoded: they take less than a fifth of the free disk."""
+        """Whether the test images are worth keeping decoded: they take less than a fifth of the disk that is free.
+
+        What is kept of test images already counts as free: keeping them must not be the reason to keep them no more.
+        """
+        return self.images_bytes(samples, given) < self._room() / 5
+
+    def left_out(self, samples: Sequence[Sample], given: Input | Preprocess) -> Stage:
+        """What is told where they are not."""
+        need, room = size_text(self.images_bytes(samples, given)), size_text(self._room())
+        why = f"{need} would be more than a fifth of the disk's {room}: podium predict decodes them on the way"
+        return Stage("test images", self.cache, True, why, did="not kept decoded")
+
+    def _room(self) -> int:
+        """Bytes of the disk that are free or hold test images."""
         existing = next(p for p in (self.cache, *self.cache.parents) if p.exists())
-        return self.images_bytes(samples, given) < shutil.disk_usage(existing).free / 5
+        held = sum(p.stat().st_size for p in self.cache.glob("test_images-*/pixels.bin"))
+        return shutil.disk_usage(existing).free + held
 
     def images_bytes(self, samples: Sequence[Sample], given: Input | Preprocess) -> int:
         """About how many bytes the images' store takes (the first image stands for all)."""
@@ -171,6 +189,10 @@ class Preparer:
         if not self.competition.binary:
             settings |= {"task": self.competition.task, "labels": self.competition.labels, "ignore": spec.ignore}
             settings["classes"] = self.competition.classes
+            if spec.exclude_classes:
+                settings["exclude_classes"] = spec.exclude_classes
+        if self.competition.colours:
+            settings["colours"] = self.competition.colours
         return settings
 
     def _stage(
@@ -186,7 +208,7 @@ class Preparer:
         key = stage_key(name, content.items(), versioned)
         folder = self.cache / f"{name.replace(' ', '_')}-{key}"
         if reused := is_complete(folder):
-            why = "nothing it reads has changed"
+            why = why_reused(folder)
         else:
             why = self._log.why(name, content, settings)
         store = build_store(folder, ids, produce, what=name, need=need, content=content, settings=versioned)
@@ -199,7 +221,8 @@ def decode_sample(sample: Sample, preprocess: Preprocess | None) -> tuple[NDArra
     Raises:
         DataError: naming the file, if it cannot be decoded or pre-processed.
     """
-    image = images.read_image(sample.image)
+    native = preprocess is not None and preprocess.native
+    image = images.read_pixels(sample.image) if native else images.read_image(sample.image)
     shape = (image.shape[0], image.shape[1])
     return (preprocess.image(image, sample.id) if preprocess else image), shape
 
@@ -210,13 +233,18 @@ def _image_item(sample: Sample, content: str, preprocess: Preprocess) -> Item:
         image, (height, width) = decode_sample(sample, None)
         facts["mode"] = images.image_facts(sample.image).mode
         # of the pixels as they came: what is identical, and with it the folds, must not depend on `[input]`
-        facts |= {"source_height": height, "source_width": width, "pixels": pixel_digest(image)}
+        facts |= {"source_height": height, "source_width": width}
+        native = preprocess.native or facts["mode"].startswith("I")
+        pixels = images.read_pixels(sample.image) if native else image
+        # dark images of 16 bits are all one black in 8
+        facts["pixels"] = pixel_digest(pixels if pixels.dtype == np.uint16 else image)
+        image = pixels if preprocess.native else image
         return Item(sample.id, preprocess.image(image, sample.id), facts)
     except PodiumError as error:
         return Item(sample.id, None, facts, error.found)
 
 
-def pixel_digest(image: NDArray[np.uint8]) -> str:
+def pixel_digest(image: NDArray[Any]) -> str:
     """Equal pixels, equal digest, whatever the file around them."""
     return str(blake3(repr(image.shape).encode() + image.tobytes()).hexdigest(length=16))
 
@@ -237,25 +265,28 @@ def _mask_item(competition: Competition, sample: Sample, shape: tuple[int | None
         return Item(sample.id, None, facts, None)  # its target is a value, not pixels
     size = (shape[0], shape[1])
     try:
-        mask = read_target(competition, sample, size)
+        mask, overlap = read_overlapping(competition, sample, size)
     except PodiumError as error:
         return Item(sample.id, None, facts, error.found)
     height, width = mask.shape[-2:]
-    facts |= {"source_height": height, "source_width": width, "area": int((mask > 0).sum())}
+    facts |= {"source_height": height, "source_width": width, "area": int((mask > 0).sum()), "overlap": overlap}
+    if (present := classes_in(mask)) is not None:
+        facts["present"] = " ".join(map(str, present))
     if (height, width) != size:
         wrong = f"mask is {width}x{height}, its image {size[1]}x{size[0]}"
         return Item(sample.id, None, facts, wrong)
     return Item(sample.id, mask, facts)
 
 
-def _processed_mask(truth: Store, preprocess: Preprocess, id: str) -> Item:
+def _processed_mask(truth: Store, preprocess: Preprocess, objects: bool, id: str) -> Item:
     i = truth.row[id]
     try:
         if truth.kinds[i] == "masks":
             planes = preprocess.mask(np.moveaxis(truth.mask(i), 0, 2))
             return Item(id, np.ascontiguousarray(np.moveaxis(planes, 2, 0)), {})
         if truth.kinds[i] == "labels":
-            return Item(id, preprocess.mask(truth.labels(i), "labels"), {})
+            labels = preprocess.mask(truth.labels(i), "labels")
+            return Item(id, inside_and_rim(labels) if objects else labels, {})
         return Item(id, preprocess.mask(truth.mask(i)) if truth.kinds[i] else None, {})
     except PodiumError as error:  # its image has the same trouble
         return Item(id, None, {}, error.found)

@@ -34,6 +34,7 @@ class Preprocess:
         stain: Stain normalisation.
         mask_out: "otsu", "otsu dark", "otsu light", or a pattern of mask files below ``root``: the rest becomes black.
         grey: Whether all three channels get the luminance.
+        native: Whether channels and bits stay as the file has them.
         pad_to, pad, side: How images are padded to batches.
         root: The workspace's folder.
     """
@@ -43,6 +44,7 @@ class Preprocess:
     stain: Literal["macenko"] | None = None
     mask_out: str | None = None
     grey: bool = False
+    native: bool = False
     pad_to: int = 32
     pad: Pad = "reflect"
     side: Side = "both"
@@ -62,6 +64,7 @@ class Preprocess:
             stain=config.stain,
             mask_out=config.mask_out,
             grey=config.channels == "grey",
+            native=config.channels == "file",
             pad_to=config.pad_to,
             pad=config.pad,
             side=config.pad_side,
@@ -72,7 +75,7 @@ class Preprocess:
         """An image as the network is to see it, without padding.
 
         Args:
-            image: uint8 (H, W, 3).
+            image: uint8 (H, W, 3); as `images.read_pixels` gives it, where channels stay as they are.
             id: Its sample's id, for the mask that belongs to it.
 
         Raises:
@@ -119,6 +122,7 @@ class Preprocess:
     def image_settings(self) -> dict[str, object]:
         """What of the settings a pre-processed image depends on."""
         steps: dict[str, object] = {"stain": self.stain, "mask_out": self.mask_out, "grey": self.grey or None}
+        steps["channels"] = "file" if self.native else None
         steps["clahe"] = list(self.clahe) if self.clahe else None
         return self.mask_settings() | {k: v for k, v in steps.items() if v is not None}
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from podium.data import memory
 from podium.data import samples as sampling
 from podium.data.cache import Stage
 from podium.data.competition import Competition
@@ -27,7 +29,7 @@ from podium.data.prepare import Preparer, TrainStores
 from podium.data.preprocess import Input
 from podium.data.samples import Problem, Sample, Samples, list_samples
 from podium.data.similar import Cluster, describe, groups_of, join, search_similar
-from podium.data.sources import open_images
+from podium.data.sources import Opened, open_images
 from podium.data.store import Store
 from podium.errors import DataError
 from podium.progress import counted, say
@@ -40,12 +42,18 @@ class Prepared:
     Attributes:
         stages: For each stage whether it was reused or built, and why.
         excluded: {id: reason} of the samples left out.
+        samples: The training samples, those left out too.
+        opened: Where training reads the images from.
+        seconds: That it took.
     """
 
     stores: TrainStores
     folds: Folds
     stages: list[Stage]
     excluded: dict[str, str]
+    samples: list[Sample] = field(default_factory=list)
+    opened: Opened | None = None
+    seconds: float = 0.0
 
     def told(self) -> list[str]:
         """What was done, a line a stage."""
@@ -66,6 +74,7 @@ def make_ready(competition: Competition, root: Path, given: Input, *, exclude_ba
     Raises:
         DataError: naming the samples that cannot be used, unless they are excluded.
     """
+    started = time.monotonic()
     preparer = Preparer(competition, root / ".podium" / "cache")
     found = preparer.fixes.applied_to(list_samples(competition, root / "data"))
     stores = preparer.train(found.train, given)
@@ -74,12 +83,16 @@ def make_ready(competition: Competition, root: Path, given: Input, *, exclude_ba
         stage, test = preparer.images("test images", found.test, given)
         stages.append(stage)
         problems += store_problems(test)
-    stages.append(open_images(stores.images, found.train, preparer.cache).stage)
+    elif found.test:
+        stages.append(preparer.left_out(found.test, given))
+    opened = open_images(stores.images, found.train, preparer.cache, free_device=memory.free_device_memory())
+    stages.append(opened.stage)
     problems = _with_files(problems, found, str(competition.data.train_rle))
     excluded = exclude(root / "exclude.csv", problems, exclude_bad=exclude_bad)
     folds, stage = _folds(competition, root, found.train, stores)
     usable = folds.only(s.id for s in found.train if s.id not in excluded)
-    return Prepared(stores, usable, [*stages, stage], excluded)
+    seconds = time.monotonic() - started
+    return Prepared(stores, usable, [*stages, stage], excluded, found.train, opened, seconds)
 
 
 def _with_files(problems: Sequence[Problem], found: Samples, table: str) -> list[Problem]:

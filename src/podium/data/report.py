@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -11,27 +11,25 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import cv2
 import numpy as np
-import simplejpeg
 
 from podium.data.audit import audit, histogram, sizes
 from podium.data.competition import Competition
 from podium.data.facts import Facts, gather
 from podium.data.finding import SEVERITIES, Finding, percent
-from podium.data.prepare import TrainStores
+from podium.data.pictures import Pictures
 from podium.data.preprocess import Input
-from podium.data.store import Pixels
+from podium.data.target_checks import answer
 from podium.files import write_atomic
 
-PICTURE = 240
-"""Longer side of a picture in the page, in pixels."""
 SPREAD, ENDS = 16, 4
 """Pictures of the contact sheet: evenly spread ones, and of the smallest and the largest masks."""
-LINE, SHADE = (180, 255, 0), (0, 0, 0)
 AREA_HINT = "Number of masks by the per cent of the image that they cover; the figure below a bar is its upper end."
-SPECK = 12
-"""A mask smaller than this many pixels of the picture gets a ring around it."""
+SHARE_HINT = "Per cent of the labelled pixels of each class."
+LONG = 24
+"""A longer id is cut in the middle under its picture; pointing at it shows the whole."""
+ACROSS = 4
+"""With more letters in a label the bars of a chart lie."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +79,11 @@ def make_report(competition: Competition, root: Path, given: Input) -> Report:
     Raises:
         DataError: if the files do not fit `competition.toml` at all; bad samples are findings.
     """
-    facts, stores = gather(competition, root, given)
+    facts, stores, tested = gather(competition, root, given)
     report = Report(competition.name, _numbers(facts), audit(facts), root / "reports" / "data.html")
-    write_atomic(report.path, render(report, facts, Pictures(facts, stores)).encode("utf-8", "backslashreplace"))
+    write_atomic(
+        report.path, render(report, facts, Pictures(facts, stores, tested)).encode("utf-8", "backslashreplace")
+    )
     return report
 
 
@@ -111,63 +111,6 @@ def _printable(line: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
-# ---------------------------------------------------------------------- pictures
-
-
-class Pictures:
-    """Pictures of training samples with the edge of the mask, as data URIs; from the stores, so nothing is decoded."""
-
-    def __init__(self, facts: Facts, stores: TrainStores) -> None:
-        self.images, self.masks = stores.images, stores.masks
-        self.shapes = {id: (h, w) for id, h, w in facts.train.select("id", "height", "width").rows() if h}
-
-    def get(self, id: str) -> str | None:
-        """The picture of a sample, or None if its image could not be read."""
-        if id not in self.shapes:
-            return None
-        i, shape = self.images.row[id], _fitted(self.shapes[id])
-        mask = self._edges(i) if self.masks.shape(i) != (0, 0) else None
-        jpeg = simplejpeg.encode_jpeg(outlined(_scaled(self.images.image(i), shape), mask), quality=80)
-        return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-
-    def _edges(self, i: int) -> Pixels:
-        """The mask; of several classes or objects, where two of them meet."""
-        kind = self.masks.kinds[i]
-        if kind == "mask":
-            return np.asarray(self.masks.mask(i), np.uint8)
-        if kind == "masks":
-            return np.asarray(np.asarray(self.masks.mask(i)).any(0), np.uint8)
-        labels = self.masks.image(i)[:, :, 0]
-        gradient = np.asarray(cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)))
-        return np.asarray(gradient > 0, np.uint8)
-
-
-def outlined(image: Pixels, mask: Pixels | None) -> Pixels:
-    """The image, uint8 (H, W, 3), with the edge of a mask of any size drawn over it."""
-    out = np.ascontiguousarray(image).copy()
-    if mask is not None and mask.any():
-        share = _scaled(mask * np.uint8(255), (out.shape[0], out.shape[1]))
-        level = min(127, int(share.max()) - 1)  # a mask too small for the picture is shown all the same
-        edges, _ = cv2.findContours((share > level).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        x, y, w, h = cv2.boundingRect(np.concatenate(edges))
-        for colour, width in ((SHADE, 4), (LINE, 2)):
-            cv2.drawContours(out, edges, -1, colour, width)
-            if max(w, h) < SPECK:
-                cv2.circle(out, (x + w // 2, y + h // 2), SPECK, colour, width)
-    return out
-
-
-def _fitted(shape: tuple[int, int]) -> tuple[int, int]:
-    scale = PICTURE / max(shape)
-    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
-
-
-def _scaled(pixels: Pixels, shape: tuple[int, int]) -> Pixels:
-    shrinks = shape[0] <= pixels.shape[0]
-    kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, shape[::-1], interpolation=kind), np.uint8)
-
-
 # ---------------------------------------------------------------------- the page
 
 
@@ -176,18 +119,53 @@ def render(report: Report, facts: Facts, pictures: Pictures) -> str:
     tiles = (f"<div><dt>{escape(k)}</dt><dd>{escape(str(v))}</dd></div>" for k, v in report.numbers.items())
     counts = tally(report.findings).split(", ")
     told = ", ".join(f'<b class="{s}">{text}</b>' for s, text in zip(SEVERITIES, counts, strict=True))
+    bars, title, hint = _chart(facts)
     return Template(_part("look.html")).substitute(
         name=escape(report.name),
         css=_part("look.css"),
         tiles="\n".join(tiles),
         tally=told,
         findings="\n".join(_card(f, pictures) for f in report.findings),
+        legend=_legend(facts, pictures),
         sheets=_sheets(facts, pictures),
-        histogram=_svg(histogram(facts)),
-        histogram_title="Mask areas" if facts.pixel_targets else "Targets",
-        histogram_hint=AREA_HINT if facts.pixel_targets else "Number of samples of each class, or by the first target.",
+        histogram=_svg(bars, title),
+        histogram_title=title,
+        histogram_hint=hint,
         sizes=_sizes_table(facts),
+        augment=_augment(report.path),
     )
+
+
+def _augment(page: Path) -> str:
+    """Where one sees what training sees."""
+    there = (page.parent / "augment.html").exists()
+    where = '<a href="augment.html">augment.html</a>' if there else "<code>podium look --augment</code>"
+    return f"What training makes of them: {where}"
+
+
+def _chart(facts: Facts) -> tuple[Sequence[tuple[str, float]], str, str]:
+    """(bars, title, hint) of the chart of targets."""
+    if facts.class_shares:
+        return [(name, round(100 * share, 1)) for name, share in facts.class_shares.items()], "Classes", SHARE_HINT
+    if facts.pixel_targets:
+        return histogram(facts), "Mask areas", AREA_HINT
+    if facts.competition.task == "classification":
+        return histogram(facts), "Targets", "Number of samples of each class."
+    name = facts.competition.data.targets[0] if facts.competition.data.targets else "the first target"
+    return histogram(facts), "Targets", f"Number of samples by {escape(name)}; the figure below a bar is its upper end."
+
+
+def _legend(facts: Facts, pictures: Pictures) -> str:
+    """What the drawings on the pictures mean."""
+    if not facts.pixel_targets:
+        return ""
+    if pictures.legend:
+        colours = (
+            f'<span><i style="background:rgb{colour}"></i>{escape(name)}</span>' for name, colour in pictures.legend
+        )
+        return f'<p class="legend">{" ".join(colours)}</p>'
+    objects = facts.competition.task == "instances"
+    return f'<p class="hint">{"Each object has a colour." if objects else "The line is the edge of the mask."}</p>'
 
 
 def _part(name: str) -> str:
@@ -212,9 +190,18 @@ def _grid(captions: Mapping[str, str], pictures: Pictures) -> str:
     figures = []
     for id, caption in captions.items():
         if source := pictures.get(id):
-            told = f"<strong>{escape(id)}</strong> {escape(caption)}"
+            told = f'<strong title="{escape(id)}">{_broken(_short(id))}</strong> {escape(caption)}'
             figures.append(f'<figure><img src="{source}" alt=""><figcaption>{told}</figcaption></figure>')
     return f'<div class="pictures">{"".join(figures)}</div>' if figures else ""
+
+
+def _short(id: str) -> str:
+    return id if len(id) <= LONG else f"{id[:12]}…{id[-6:]}"
+
+
+def _broken(id: str) -> str:
+    """The id, that may be broken after what separates its parts."""
+    return re.sub(r"(?<=[_.\-/])(?=\w)", "<wbr>", escape(id))
 
 
 def _sheets(facts: Facts, pictures: Pictures) -> str:
@@ -233,23 +220,42 @@ def _sheets(facts: Facts, pictures: Pictures) -> str:
 
 def _caption(facts: Facts, id: str, share: float | None) -> str:
     if not facts.pixel_targets:
-        return ", ".join(f"{v:g}" for v in facts.values.get(id, ()))
+        return answer(facts, id)
+    if facts.class_shares:
+        return ""  # nearly every pixel has a class
     return percent(100 * share) if share else "empty"
 
 
-def _svg(bars: Sequence[tuple[str, int]]) -> str:
-    """A bar chart, readable at 360 pixels' width."""
-    width, height, most = 360 / len(bars), 120, max(1, *(n for _, n in bars))
-    parts = []
+def _svg(bars: Sequence[tuple[str, float]], title: str) -> str:
+    """A bar chart, readable at 360 pixels' width; where labels are words, the bars lie."""
+    most = max(1e-9, *(n for _, n in bars))
+    if any(len(_below(label)) > ACROSS + 3 and not label[:1].isdigit() for label, _ in bars) or len(bars) > 12:
+        return _lying(bars, most, title)
+    width, height, parts = 360 / len(bars), 120, []
     for i, (label, n) in enumerate(bars):
         tall, x, middle = height * n / most, i * width, (i + 0.5) * width
-        top, below = 16 + height - tall, label.partition("–")[2] or label
+        top = 16 + height - tall
         kind = ' class="empty"' if label == "empty" else ""
         parts.append(f'<rect{kind} x="{x + 2:.1f}" y="{top:.1f}" width="{width - 4:.1f}" height="{tall:.1f}"/>')
         parts.append(f'<text x="{middle:.1f}" y="{top - 4:.1f}">{n}</text>')
-        parts.append(f'<text x="{middle:.1f}" y="{height + 28}">{below}</text>')
+        parts.append(f'<text x="{middle:.1f}" y="{height + 28}">{escape(_below(label))}</text>')
     line = f'<line x1="0" x2="360" y1="{height + 16}" y2="{height + 16}"/>'
-    return f'<svg viewBox="0 0 360 {height + 34}" role="img" aria-label="mask areas">{"".join(parts)}{line}</svg>'
+    return f'<svg viewBox="0 0 360 {height + 34}" role="img" aria-label="{title}">{"".join(parts)}{line}</svg>'
+
+
+def _below(label: str) -> str:
+    return label.partition("–")[2] or label
+
+
+def _lying(bars: Sequence[tuple[str, float]], most: float, title: str) -> str:
+    parts = []
+    for i, (label, n) in enumerate(bars):
+        y, wide = 16 * i, 210 * n / most
+        name = label if len(label) <= LONG else label[: LONG - 1] + "…"
+        parts.append(f'<text class="name" x="110" y="{y + 11}">{escape(name)}</text>')
+        parts.append(f'<rect x="116" y="{y + 2}" width="{wide:.1f}" height="12"/>')
+        parts.append(f'<text class="value" x="{wide + 120:.1f}" y="{y + 11}">{n:g}</text>')
+    return f'<svg viewBox="0 0 360 {16 * len(bars)}" role="img" aria-label="{title}">{"".join(parts)}</svg>'
 
 
 def _sizes_table(facts: Facts) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,22 @@ META = "meta.json"
 
 def write_meta(folder: Path, stage: str, settings: Mapping[str, object]) -> None:
     """Write down which stage a store is of, and the settings it was made with."""
-    meta = {"stage": stage, "settings": dict(settings), "digest": settings_digest(stage, settings)}
+    meta = {"stage": stage, "settings": dict(settings), "digest": settings_digest(stage, settings), "by": command()}
     write_atomic(folder / META, orjson.dumps(meta | {"format": STORE_FORMAT}))
+
+
+def command() -> str:
+    """What podium was asked to do: "look"; empty where it is no command."""
+    words = sys.argv[1:]
+    if Path(sys.argv[0]).name not in ("podium", "__main__.py"):
+        return ""
+    return next((w for before, w in pairwise(["", *words]) if not w.startswith("-") and before != "-C"), "")
+
+
+def why_reused(folder: Path) -> str:
+    """Why a store is not made again, and who made it, if that was another command."""
+    by = str(read_meta(folder).get("by") or "")
+    return "nothing it reads has changed" + (f" since podium {by} made it" if by and by != command() else "")
 
 
 def read_meta(folder: Path) -> dict[str, Any]:

@@ -7,12 +7,14 @@ import io
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from podium.data.competition import Competition, DataConfig, listed
-from podium.data.targets import IMAGE_SUFFIXES, files_like, find_targets, path_rule, target_word
+from podium.data.input_columns import Inputs, read_inputs
+from podium.data.patterns import IMAGE_SUFFIXES, files_like, path_rule
+from podium.data.targets import Target, find_targets, stem_of, target_word
 from podium.errors import DataError
 from podium.files import write_atomic
 from podium.formats import tables
@@ -29,7 +31,7 @@ class Sample:
         class_masks: the mask file of each class that has one, or
         rle: the run-length masks, {class: runs}; several objects of a class are joined by ";".
         values: The targets of a table or a class folder: the class's number, a 0 or 1 a class, or the numbers.
-        inputs: What a model may use beside the image, as the table has it.
+        inputs: What a model may use beside the image, as the table has it; "" for what no table has.
         group: Samples of one group stay together.
         split: "train", or "val" for the official validation images.
     """
@@ -93,10 +95,13 @@ def list_samples(competition: Competition, data: Path) -> Samples:
     val = _paths(data, spec.val_images, spec.views)
     both = _paths(data, spec.test_images, spec.views)  # one folder may hold both, and the targets tell which is which
     samples, problems = [], []
+    extra, none = read_inputs(spec, data, stem_of), ("",) * len(spec.inputs)
     for id, found in images.items():
         target = targets.get(id)
         if target is None and found.path in both:
             continue
+        if target is None and spec.train_rle and spec.no_row == "empty":
+            target = Target(str(data / spec.train_rle), rle="")
         if target is None or target.problem:
             problems.append(Problem(id, str(found.path), target.problem if target else f"has no {target_word(spec)}"))
         else:
@@ -105,6 +110,7 @@ def list_samples(competition: Competition, data: Path) -> Samples:
                 problems.append(Problem(id, str(found.path), f"has no view {', '.join(missing)}"))
                 continue
             known = {name: getattr(target, name) for name in ("mask", "class_masks", "rle", "values", "inputs")}
+            known["inputs"] = extra.get(id, target.inputs or none)
             split = "val" if found.path in val else "train"
             samples.append(
                 Sample(id, views[0] if views else found.path, group=groups[id], views=views, split=split, **known)
@@ -113,7 +119,7 @@ def list_samples(competition: Competition, data: Path) -> Samples:
         if id not in images:
             problems.append(Problem(id, target.where, f"is a {target_word(spec)} without an image"))
     known_paths = {images[id].path for id in images.keys() & targets.keys()}
-    return Samples(samples, _test_samples(spec, data, known_paths), problems)
+    return Samples(samples, _test_samples(spec, data, known_paths, extra), problems)
 
 
 def _paths(data: Path, patterns: str | list[str] | None, views: Sequence[str]) -> set[Path]:
@@ -121,7 +127,7 @@ def _paths(data: Path, patterns: str | list[str] | None, views: Sequence[str]) -
     return {path for pattern in listed(patterns) for path, *_ in _matches(data, pattern, views)}
 
 
-def _test_samples(spec: DataConfig, data: Path, train: set[Path]) -> list[Sample]:
+def _test_samples(spec: DataConfig, data: Path, train: set[Path], inputs: Mapping[str, Inputs]) -> list[Sample]:
     """The test images, without those that are known to be training images."""
     images = find_images(data, spec.test_images, spec.views)
     images = {id: found for id, found in images.items() if found.path not in train}
@@ -129,12 +135,15 @@ def _test_samples(spec: DataConfig, data: Path, train: set[Path]) -> list[Sample
         groups = group_of(spec, data, images)
     except DataError:  # a table of groups need not know the test images
         groups = {}
-    samples = []
+    samples, none = [], ("",) * len(spec.inputs)
     for id, found in images.items():
         views, _ = _views(spec.views, found)
         samples.append(
-            Sample(id, views[0] if views else found.path, group=groups.get(id, id), views=views, split="test")
-        )
+            Sample(
+                id, views[0] if views else found.path, group=groups.get(id, id), views=views,
+                inputs=inputs.get(id, none), split="test",
+            )
+        )  # fmt: skip
     return samples
 
 
@@ -234,12 +243,16 @@ def wanted_ids(competition: Competition, data: Path, test: Sequence[Sample]) -> 
     if competition.data.sample_submission is None:
         return have
     path, form, known = data / competition.data.sample_submission, competition.submission, set(have)
-    rows = tables.unique_ids(tables.read_csv(path), form.id_column, path)
+    table = tables.read_csv(path)
+    if form.class_column or form.format == "rle_objects":  # an id has several rows
+        rows = list(dict.fromkeys(tables.column(table, form.id_column, path).to_list()))
+    else:
+        rows = tables.unique_ids(table, form.id_column, path)
     ids = [form.sample_id(row) for row in rows]
     odd = [row for row, id in zip(rows, ids, strict=True) if id is None or id not in known]
     if odd:
         raise DataError(f"no test image for '{odd[0]}' ({len(odd)} such)", where=path, remedy="check data.test_images")
-    return [str(id) for id in ids]
+    return list(dict.fromkeys(str(id) for id in ids))
 
 
 def group_of(spec: DataConfig, data: Path, ids: Iterable[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import contextlib
 import mmap
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,10 @@ class Store:
         self._cold = np.ones(len(self.ids), bool)
         self._warms_up = size < free_memory()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the folder for itself."""
+        return partial(Store, touch=False), (self.folder,)
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -90,6 +95,10 @@ class Store:
     def shape(self, i: int) -> tuple[int, int]:
         """(height, width) of item ``i``."""
         return int(self.shapes[i, 0]), int(self.shapes[i, 1])
+
+    def pixel_kinds(self, rows: Sequence[int]) -> set[tuple[int, int]]:
+        """(channels, bits of each) of some items."""
+        return {(int(self.shapes[i, 2]), self._depths[i]) for i in rows}
 
     def raw(self, i: int) -> Array:
         """Item ``i`` as stored, a view of the map: bit-packed masks (H, ceil(W / 8)), a stack of them (C, H, …)."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from podium.data.facts import Facts
-from podium.data.finding import EXAMPLES, Finding, Severity, counted, exclude_line, percent
+from podium.data.finding import EXAMPLES, Finding, Severity, counted, exclude_line, number, percent
 
 FAR = 6.0
 """Robust standard deviations from the median that make a number an outlier."""
@@ -51,9 +51,11 @@ def _classes(facts: Facts) -> Iterable[Finding]:
         "loss.terms and class weights must suit the rare ones; folds.k in competition.toml how many folds there are"
     )
     shown: dict[str, str] = {}
-    for name, number in list(facts.competition.classes.items())[:EXAMPLES]:
-        first = next((id for id, v in facts.values.items() if _has(facts, v, number)), None)
+    for name, code in list(facts.competition.classes.items())[:EXAMPLES]:
+        first = next((id for id, v in facts.values.items() if _has(facts, v, code)), None)
         shown |= {first: name} if first else {}
+        other = next((id for id, v in facts.values.items() if not _has(facts, v, code)), None)
+        shown |= {other: f"not {name}"} if other and len(facts.competition.classes) == 1 else {}
     yield Finding("class balance", severity, n, what, remedy, (), shown, detail)
 
 
@@ -61,6 +63,18 @@ def _has(facts: Facts, value: tuple[float, ...], number: int) -> bool:
     if facts.competition.labels == "many":
         return bool(value[sorted(facts.competition.classes.values()).index(number)])
     return value[0] == number
+
+
+def answer(facts: Facts, id: str) -> str:
+    """A sample's target as one reads it: its class, its labels, or its numbers."""
+    value, spec = facts.values.get(id, ()), facts.competition
+    if spec.task != "classification" or not value:
+        return ", ".join(map(number, value))
+    names = {n: name for name, n in spec.classes.items()}
+    if spec.labels == "many":
+        return ", ".join(names[n] for v, n in zip(value, sorted(names), strict=False) if v) or "none"
+    only = next(iter(names.values())) if len(names) == 1 else ""
+    return names.get(int(value[0])) or (f"not {only}" if only else number(value[0]))
 
 
 def _numbers(facts: Facts, name: str, values: dict[str, float]) -> Iterable[Finding]:
@@ -72,24 +86,28 @@ def _numbers(facts: Facts, name: str, values: dict[str, float]) -> Iterable[Find
     width = float(np.subtract(*np.quantile(scaled, [0.75, 0.25]))) / 1.349 or float(scaled.std()) or 1.0
     far = np.abs(scaled - middle) / width
     ids = [id for id, z in sorted(zip(values, far, strict=True), key=lambda p: -p[1]) if z > FAR]
-    what = f"{name} runs from {points[0]:g} to {points[4]:g}, half of it between {points[1]:g} and {points[3]:g}"
+    what = f"{name} runs from {number(points[0])} to {number(points[4])}, "
+    what += f"half of it between {number(points[1])} and {number(points[3])}"
     what += ", skewed: its logarithm is easier to learn." if skewed else "."
     detail = tuple(f"{label:>12} {'█' * -(-30 * n // max(1, top))} {n}" for label, n, top in _bins(array))
     low, high = np.argsort(array)[:3], np.argsort(array)[-3:]
     names = list(values)
-    shown = {names[i]: f"{name} {array[i]:g}" for i in (*low, *high)}
+    shown = {names[i]: f"{name} {number(array[i])}" for i in (*low, *high)}
     remedy = f'metric = "{facts.competition.metric}" in competition.toml is taken on these numbers'
     yield Finding(f"target {name}", "note", len(values), what, remedy, (), shown, detail)
     if ids:
         what = f"{counted(len(ids), 'sample')} with a {name} far from all others: right, or a slip of the pen."
-        shown = {id: f"{name} {values[id]:g}" for id in ids[:EXAMPLES]}
+        shown = {id: f"{name} {number(values[id])}" for id in ids[:EXAMPLES]}
         remedy = f"for each that is wrong, a {exclude_line(ids[0], 'wrong ' + name)}"
         yield Finding(f"outliers of {name}", "warning", len(ids), what, remedy, tuple(ids), shown)
 
 
 def _bins(array: np.ndarray) -> list[tuple[str, int, int]]:
     counts, edges = np.histogram(array, bins=min(10, max(2, len(set(array.tolist())))))
-    return [(f"{a:.4g}–{b:.4g}", int(n), int(counts.max())) for n, a, b in zip(counts, edges, edges[1:], strict=False)]
+    form = ".0f" if np.ptp(edges) > 100 else ".4g"
+    return [
+        (f"{a:{form}}–{b:{form}}", int(n), int(counts.max())) for n, a, b in zip(counts, edges, edges[1:], strict=False)
+    ]
 
 
 def target_histogram(facts: Facts) -> list[tuple[str, int]]:
@@ -101,15 +119,16 @@ def target_histogram(facts: Facts) -> list[tuple[str, int]]:
 
 
 def overlaps(facts: Facts) -> Iterable[Finding]:
-    """What a table beside the images says of instance masks: overlaps that a label image cannot hold."""
+    """Masks that claim a pixel twice, or of which a table beside the images says so: a label image cannot hold that."""
+    keeps = "the first object keeps the pixel" if facts.competition.task == "instances" else "the last class is on top"
     for path, column, rows in facts.remarks:
         ids = tuple(rows)
-        what = (
-            f"{counted(len(ids), 'sample')} with {column} above 0 in {path}: there objects lay over one another, and "
-        )
-        what += "a label image keeps one of them a pixel."
+        told = f"{column} above 0 in {path}: there objects lay over one another, and a label image keeps one a pixel"
+        what = f"{counted(len(ids), 'sample')} with {told if path else f'masks that overlap when merged: {keeps}'}."
         shown = {id: f"{column} {value}" for id, value in list(rows.items())[:EXAMPLES]}
         remedy = "nothing to set: the loss at the seams is small; look at the pictures"
+        if facts.competition.task == "segmentation":
+            remedy = 'labels = "many" in competition.toml keeps every class; or give the class on top the larger number'
         yield Finding("overlapping masks", "note", len(ids), what, remedy, ids, shown)
 
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from PIL import Image
 
 from podium.data.competition import Competition, DataConfig, listed
+from podium.data.patterns import IMAGE_SUFFIXES, file_an_object, files_like, path_rule
+from podium.data.target_tables import OBJECTS, class_stack, read_labels_of, read_runs, rows_a_label
 from podium.errors import DataError, nearest
+from podium.formats import colours, masks, rle, tables
 from podium.formats import images as image_files
-from podium.formats import masks, rle, tables
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".bmp", ".webp"}
-OBJECTS = ";"
-"""Between the run-length masks of several objects of one image."""
+IGNORED = 255
+"""In a map of classes: neither trained on nor scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,51 +33,6 @@ class Target:
     values: tuple[float, ...] = ()
     inputs: tuple[str, ...] = ()
     problem: str = ""
-
-
-def path_rule(pattern: str, views: Sequence[str] = ()) -> re.Pattern[str]:
-    """A glob with {id}, {class} and {view} in it as a regular expression over relative paths.
-
-    Raises:
-        DataError: if it has one of them twice.
-    """
-    rules = {"{id}": r"(?P<id>[^/]+?)", "{class}": r"(?P<class>[^/]+)", "*": "[^/]*", "**/": "(?:.*/)?", "?": "[^/]"}
-    rules["{view}"] = "(?P<view>" + "|".join(map(re.escape, views)) + ")"
-    parts = re.split(r"(\{id\}|\{class\}|\{view\}|\*\*/|\*|\?|\[[^/]+?\])", pattern)
-    sets = {p: f"[{re.escape(p[1:-1])}]" for p in parts if len(p) > 2 and p[0] == "[" and p[-1] == "]"}
-    try:
-        return re.compile("".join(rules.get(p) or sets.get(p) or re.escape(p) for p in parts))
-    except re.error:
-        raise _no_pattern(pattern, "it has {id}, {class} or {view} twice") from None
-
-
-def files_like(data: Path, pattern: str) -> list[Path]:
-    """The image files that a glob with {id}, {class} and {view} in it could mean, sorted; none that is hidden.
-
-    Raises:
-        DataError: if it is no pattern, or leads out of the data folder.
-    """
-    if ".." in PurePath(pattern).parts:
-        raise _no_pattern(pattern, "it leads out of the data folder")
-    try:
-        found = sorted(data.glob(re.sub(r"\{(id|class|view)\}", "*", pattern)))
-    except (ValueError, NotImplementedError, re.error, OSError) as error:
-        raise _no_pattern(pattern, str(error)) from None
-    return [
-        path
-        for path in found
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not path.name.startswith(".")
-        and (path.is_file() or not path.exists())  # a link that leads nowhere is reported when it is read
-    ]
-
-
-def _no_pattern(pattern: str, why: str) -> DataError:
-    return DataError(
-        f"'{pattern}' is no pattern of files ({why})",
-        where="competition.toml",
-        expected="a path inside data/ with * in it, {id} once at most",
-    )
 
 
 def target_word(spec: DataConfig) -> str:
@@ -135,7 +89,7 @@ def mask_targets(patterns: list[str], spec: DataConfig, data: Path, prefixes: Se
                 continue
             id = prefix + match["id"]
             known = found.get(id)
-            if "{id}" not in PurePath(pattern).name:  # a folder an id: a file an object
+            if name is None and file_an_object(pattern) and spec.mask_values in ("0/1", "0/max"):
                 name = ""
             if name is not None:
                 others = known.class_masks if known else ()
@@ -156,30 +110,25 @@ def mask_targets(patterns: list[str], spec: DataConfig, data: Path, prefixes: Se
 
 
 def _rle_targets(competition: Competition, data: Path) -> dict[str, Target]:
-    form, path = competition.submission, data / str(competition.data.train_rle)
-    table = tables.read_csv(path)
-    several = competition.task == "instances"
-    column = tables.column(table, form.id_column, path).to_list()
-    ids = column if several else tables.unique_ids(table, form.id_column, path)
-    values = tables.column(table, form.value_column, path).to_list()
-    found: dict[str, Target] = {}
-    for row, runs in zip(ids, values, strict=True):
-        id = form.sample_id(row)
-        if id is None:
-            raise DataError(f"'{row}' is not spelled like '{form.id}'", where=path, remedy="correct submission.id")
-        known = found.get(id)
-        joined = runs or "" if known is None else f"{known.rle}{OBJECTS}{runs or ''}"
-        found[id] = Target(str(path), rle=joined)
-    return found
+    path = str(data / str(competition.data.train_rle))
+    found = read_runs(competition, data, class_order(competition))
+    return {id: Target(path, rle=text) for id, text in found.items()}
 
 
 def _table_targets(competition: Competition, data: Path) -> dict[str, Target]:
     spec, path = competition.data, data / str(competition.data.train_csv)
+    if rows_a_label(competition):
+        labels = read_labels_of(competition, data, stem_of)
+        return {
+            id: Target(str(path), problem=v) if isinstance(v, str) else Target(str(path), values=v)
+            for id, v in labels.items()
+        }
     table = tables.read_csv(path)
     ids = [stem_of(v) for v in tables.unique_ids(table, str(spec.id_column), path)]
-    for name in (*spec.targets, *spec.inputs):
+    own = [] if spec.inputs_csv else spec.inputs
+    for name in (*spec.targets, *own):
         tables.column(table, name, path)
-    inputs = table.select(spec.inputs).rows() if spec.inputs else [()] * len(ids)
+    inputs = table.select(own).rows() if own else [()] * len(ids)
     found = {}
     for id, row, extra in zip(ids, table.select(spec.targets).rows(), inputs, strict=True):
         target = Target(str(path), inputs=tuple(str(v) for v in extra))
@@ -213,6 +162,11 @@ def values_of(competition: Competition, row: tuple[str, ...]) -> tuple[float, ..
         return tuple(float(n in numbers) for n in sorted(classes.values()))
     if len(classes) == 1:
         return (_flag(row[0], spec.targets[0]),)
+    if len(row) > 1:  # a column a class
+        ones = [name for text, name in zip(row, spec.targets, strict=True) if _flag(text, name)]
+        if len(ones) != 1:
+            raise DataError(f"{len(ones)} of its classes are 1, not one")
+        return (float(_class(ones[0], classes)),)
     return (float(_class(row[0], classes)),)
 
 
@@ -256,16 +210,28 @@ def read_target(
     Raises:
         DataError: if a file cannot be read or holds a value that is no class.
     """
+    return read_overlapping(competition, sample, shape)[0]
+
+
+def read_overlapping(
+    competition: Competition, sample: Any, shape: tuple[int, int]
+) -> tuple[NDArray[np.bool_] | NDArray[np.uint8] | NDArray[np.uint16], int]:
+    """A sample's target as `read_target` gives it, and how many pixels several of its objects or classes claimed.
+
+    Of objects the first keeps such a pixel, of classes the one with the largest number.
+    """
     spec = competition.data
     if sample.rle is not None:
         return _from_runs(competition, sample.rle, shape)
     if sample.class_masks:
         return _from_class_masks(competition, sample.class_masks, shape)
     if spec.mask_values == "instances":
-        return read_labels(sample.mask).astype(np.uint16)
+        return read_labels(sample.mask).astype(np.uint16), 0
     if spec.mask_values == "classes":
-        return _class_map(competition, read_labels(sample.mask), sample.mask)
-    return masks.read_mask(sample.mask, spec.mask_values)
+        return _class_map(competition, read_labels(sample.mask), sample.mask), 0
+    if spec.mask_values == "colours":
+        return _from_colours(competition, sample.mask), 0
+    return masks.read_mask(sample.mask, spec.mask_values), 0
 
 
 def read_labels(path: Path) -> NDArray[np.uint16]:
@@ -290,9 +256,11 @@ def read_labels(path: Path) -> NDArray[np.uint16]:
 
 def _class_map(competition: Competition, labels: NDArray[np.uint16], path: Path) -> NDArray[np.uint8]:
     table = np.full(65536, 254, np.uint8)
-    for number, value in enumerate(sorted(competition.classes.values())):
-        table[value] = number
-    table[competition.data.ignore] = 255
+    for name in competition.data.exclude_classes:
+        table[competition.classes.get(name, [])] = IGNORED
+    for number, name in enumerate(class_order(competition)):
+        table[competition.classes[name]] = number
+    table[[int(v) for v in competition.data.ignore]] = IGNORED
     out = table[labels]
     if (out == 254).any():
         strange = int(labels[out == 254][0])
@@ -300,14 +268,25 @@ def _class_map(competition: Competition, labels: NDArray[np.uint16], path: Path)
     return out
 
 
+def _from_colours(competition: Competition, path: Path) -> NDArray[np.bool_] | NDArray[np.uint8]:
+    order = class_order(competition)
+    palette, numbers = [], []
+    for name, given in competition.colours_of.items():
+        for red, green, blue in given:
+            palette.append((red, green, blue))
+            numbers.append(order.index(name) if name in order else IGNORED)
+    found = np.array(numbers, np.uint8)[colours.read_colours(path, palette)]
+    return found == 0 if competition.binary else found
+
+
 def _from_class_masks(
     competition: Competition, files: tuple[tuple[str, Path], ...], shape: tuple[int, int]
-) -> NDArray[np.bool_] | NDArray[np.uint8] | NDArray[np.uint16]:
+) -> tuple[NDArray[np.bool_] | NDArray[np.uint8] | NDArray[np.uint16], int]:
     many = competition.labels == "many"
     names = class_order(competition)
     order = {name: i for i, name in enumerate(names)}
     stack = np.zeros((len(names), *shape), np.bool_)
-    objects = np.zeros(shape, np.uint16)
+    objects, claims = np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
     for number, (name, path) in enumerate(files, 1):
         mask = masks.read_mask(path, "0/1" if competition.data.mask_values == "0/1" else "0/max")
         if mask.shape != shape:
@@ -316,37 +295,60 @@ def _from_class_masks(
             raise DataError(f"'{name}' is none of [classes]", where=path, remedy=nearest(name, names))
         stack[order[name] if name else 0] |= mask
         objects[mask & (objects == 0)] = number  # as in the labels of dsb2018, the first keeps the pixel
+        claims += mask
+    overlap = int((claims > 1).sum())
     if competition.task == "instances":
-        return objects
+        return objects, overlap
     if many or competition.binary:
-        return stack if many else stack[0]
+        return stack if many else stack[0], 0
     merged = np.zeros(shape, np.uint8)
     for i in range(len(names)):
         merged[stack[i]] = i
-    return merged
+    return merged, overlap
+
+
+def _of_classes(
+    stack: NDArray[np.bool_], competition: Competition
+) -> tuple[NDArray[np.bool_] | NDArray[np.uint8], int]:
+    """Masks of classes as the target that they are, and how many pixels several claimed."""
+    if competition.labels == "many" or len(stack) == 1:
+        return stack if competition.labels == "many" else stack[0], 0
+    merged = np.zeros(stack.shape[1:], np.uint8)
+    for i, mask in enumerate(stack):
+        merged[mask] = i
+    return merged, int((stack.sum(axis=0) > 1).sum())
+
+
+def classes_in(target: NDArray[Any]) -> list[int] | None:
+    """Which classes are in a target, as places in `class_order`; None if it has just one, or objects."""
+    if target.ndim == 3:
+        return [i for i, plane in enumerate(target) if plane.any()]
+    if target.dtype != np.uint8:
+        return None
+    return [i for i in np.flatnonzero(np.bincount(target.ravel(), minlength=256)).tolist() if i != IGNORED]
 
 
 def class_order(competition: Competition) -> list[str]:
-    """The classes that are told apart, in the order of their numbers: several at once have no background."""
+    """The classes that a model has an output for, in the order of its outputs and of the numbers in `read_target`.
+
+    They are [classes] by number, without data.exclude_classes; several at once (labels = many) have no background.
+    A head, a metric or a report over classes goes by this list, never by [classes] itself.
+    """
     left_out = competition.data.exclude_classes
     names = [name for name in sorted(competition.classes, key=lambda c: competition.classes[c]) if name not in left_out]
     many = competition.labels == "many" and competition.task == "segmentation"
     return [name for name in names if not (many and competition.classes[name] == 0)]
 
 
-def _from_runs(competition: Competition, text: str, shape: tuple[int, int]) -> NDArray[np.bool_] | NDArray[np.uint16]:
+def _from_runs(
+    competition: Competition, text: str, shape: tuple[int, int]
+) -> tuple[NDArray[np.bool_] | NDArray[np.uint8] | NDArray[np.uint16], int]:
     order = competition.submission.order
     if competition.task != "instances":
-        return rle.decode(text, shape, order)
-    labels = np.zeros(shape, np.uint16)
+        return _of_classes(class_stack(text, shape, order, len(class_order(competition))), competition)
+    labels, claims = np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
     for number, runs in enumerate((r for r in text.split(OBJECTS) if r.strip()), 1):
         mask = rle.decode(runs, shape, order)
         labels[mask & (labels == 0)] = number
-    return labels
-
-
-def class_table(competition: Competition, values: pl.Series) -> dict[str, int]:
-    """How many samples each class has."""
-    names = {number: name for name, number in competition.classes.items()}
-    counts = values.value_counts(sort=True).rows()
-    return {names.get(int(v), str(v)): n for v, n in counts}
+        claims += mask
+    return labels, int((claims > 1).sum())

@@ -1,4 +1,4 @@
-"""Cheap figures of images, for telling sets apart: brightness, colour, contrast, sharpness, size, file size, order."""
+"""Cheap figures of images, for telling sets apart: brightness, colour, contrast, sharpness, size, file size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from podium.data.store import Store, ordered_map
 MOST = 3000
 """Images looked at of each part, evenly spread."""
 
-TRAITS = ("red", "green", "blue", "contrast", "sharpness", "saturation", "height", "width", "file_size", "order")
+TRAITS = ("red", "green", "blue", "contrast", "sharpness", "saturation", "height", "width", "file_size")
 
 
 def image_traits(stores: TrainStores, tested: Store | None, found: Samples) -> pl.DataFrame:
@@ -25,7 +25,6 @@ def image_traits(stores: TrainStores, tested: Store | None, found: Samples) -> p
 
 def _rows(store: Store, samples: list[Sample], part: str) -> list[tuple[str | float, ...]]:
     step = max(1, -(-len(samples) // MOST))
-    order = {s.id: n / max(1, len(samples) - 1) for n, s in enumerate(samples)}
     chosen = [s for s in samples[::step] if s.id in store.row and store.shape(store.row[s.id]) != (0, 0)]
     sizes = store.index.select("source_height", "source_width").rows()
 
@@ -38,7 +37,7 @@ def _rows(store: Store, samples: list[Sample], part: str) -> list[tuple[str | fl
         grey = small.mean(2)
         spread = small.max(2) - small.min(2)
         figures = (*small.mean((0, 1)), grey.std(), cv2.Laplacian(grey, cv2.CV_32F).std(), spread.mean())
-        rest = (*sizes[i], _file_size(sample), order[sample.id])
+        rest = (*sizes[i], _file_size(sample))
         return (sample.id, part, *(float(v) for v in (*figures, *rest)))
 
     return list(ordered_map(look, chosen))

@@ -1,28 +1,61 @@
-"""Zip archives unpacked safely: nothing outside the target, no links, no bombs, no half-done result."""
+"""Archives unpacked safely: nothing outside the target, no links, no bombs, no half-done result."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from podium.errors import DataError, storage_error
+from podium.errors import DataError
 from podium.files import require_space, size_text
+from podium.formats.members import (
+    HIGHEST_RATIO,
+    MOST_MEMBERS,
+    SMALL,
+    damaged,
+    fault_of,
+    is_litter,
+    refused,
+    write_member,
+)
 
-MOST_MEMBERS = 2_000_000
-HIGHEST_RATIO = 200
-"""Unpacked to packed size of a member above 10 MB; images hardly shrink, and text does so 20-fold at best."""
+KINDS = (".zip", ".tar", ".tar.gz", ".tgz")
+_BY_HAND = {
+    ".7z": "7z x {name} -o{folder}",
+    ".rar": "unrar x {name} {folder}/",
+    ".tar.bz2": "mkdir {folder} && tar -xjf {name} -C {folder}",
+    ".tbz2": "mkdir {folder} && tar -xjf {name} -C {folder}",
+    ".tar.xz": "mkdir {folder} && tar -xJf {name} -C {folder}",
+    ".txz": "mkdir {folder} && tar -xJf {name} -C {folder}",
+    ".tar.zst": "mkdir {folder} && tar --zstd -xf {name} -C {folder}",
+}
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file's name is that of an archive that `unpack` reads."""
+    return path.name.lower().endswith(KINDS)
+
+
+def by_hand(path: Path) -> str:
+    """The command that unpacks an archive that `unpack` does not read; "" if the name is of none."""
+    name = path.name.lower()
+    ending = next((e for e in _BY_HAND if name.endswith(e)), None)
+    if ending is None:
+        return ""
+    return _BY_HAND[ending].format(name=shlex.quote(path.name), folder=shlex.quote(path.name[: -len(ending)] or "data"))
 
 
 def unpack(archive: Path, folder: Path) -> list[Path]:
-    """Unpack a zip archive below ``folder``; returns the files.
+    """Unpack an archive (zip, tar, tar.gz) below ``folder``; returns the files.
 
-    An archive inside it (train.zip in all.zip) is unpacked too, where `home_of` says, once.
+    An archive inside it (train.zip in all.zip) is unpacked too, as `unpack_home` does it, once.
 
     Raises:
         DataError: naming the member, for a damaged or encrypted archive, a path that leads outside, a link, or sizes
@@ -30,30 +63,62 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
         StorageError: if it would not fit on the disk.
     """
     written = _unpack(archive, folder)
-    for inner in [p for p in written if p.suffix.lower() == ".zip"]:
+    for inner in [p for p in written if is_archive(p)]:
         written.remove(inner)
-        written += _unpack(inner, home_of(inner, inner.parent))
+        written += _unpack_home(inner, inner.parent)
+        inner.unlink()
+    return written
+
+
+def unpack_home(archive: Path, folder: Path) -> list[Path]:
+    """Unpack an archive into a folder of its name below ``folder``; into ``folder`` itself if it brings that folder, or
+    is one file. Otherwise as `unpack`."""
+    written = _unpack_home(archive, folder)
+    for inner in [p for p in written if is_archive(p)]:
+        written.remove(inner)
+        written += _unpack_home(inner, inner.parent)
         inner.unlink()
     return written
 
 
 def home_of(archive: Path, folder: Path) -> Path:
-    """Where an archive's content goes: a folder of its name, or ``folder`` if it brings that one or is one file."""
+    """Where a zip archive's content goes, as `unpack_home` says."""
     with _open(archive) as z:
-        names = [PurePosixPath(n.replace("\\", "/")) for n in z.namelist() if not _is_litter(n)]
+        names = [PurePosixPath(n.replace("\\", "/")) for n in z.namelist() if not is_litter(n)]
+    return _home(archive, folder, names)
+
+
+def _home(archive: Path, folder: Path, names: Sequence[PurePosixPath]) -> Path:
     stem = archive.name.split(".")[0]
     tops = {name.parts[0] for name in names if name.parts}
     bare = len(names) == 1 and len(names[0].parts) == 1
     return folder if bare or tops == {stem} or not stem else folder / stem
 
 
-def _is_litter(name: str) -> bool:
-    """What file managers leave in archives, and what macOS knows of each file."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    return "__MACOSX" in parts or (bool(parts) and (parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini")))
+def _unpack_home(archive: Path, folder: Path) -> list[Path]:
+    if archive.name.lower().endswith(".zip"):
+        return _unpack(archive, home_of(archive, folder))
+    from podium.formats.tars import unpack_tar
+
+    # a tar has no list of its members: it is read once, and then put where it belongs
+    aside = folder / f".unpacking-{archive.name}"
+    files = [p.relative_to(aside) for p in unpack_tar(archive, aside)]
+    home = _home(archive, folder, [PurePosixPath(f.as_posix()) for f in files])
+    for file in files:
+        target = home / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            raise DataError(f"the member '{file}' is there already", where=archive)
+        os.rename(aside / file, target)
+    shutil.rmtree(aside, ignore_errors=True)
+    return [home / file for file in files]
 
 
 def _unpack(archive: Path, folder: Path) -> list[Path]:
+    if not archive.name.lower().endswith(".zip"):
+        from podium.formats.tars import unpack_tar
+
+        return unpack_tar(archive, folder)
     with _open(archive) as z:
         members = list(_checked(archive, z, folder))
         require_space(folder, sum(info.file_size for info, _ in members))
@@ -80,47 +145,34 @@ def _checked(archive: Path, z: zipfile.ZipFile, folder: Path) -> Iterator[tuple[
     seen = set[str]()
     for info in infos:
         name = info.filename.replace("\\", "/")
-        if name.endswith("/") or _is_litter(name):
+        if name.endswith("/") or is_litter(name):
             continue
-        inside = os.path.normpath(name)
-        problem = ""
-        if name.startswith("/") or ".." in PurePosixPath(name).parts or inside in ("", ".") or "\0" in name:
-            problem = "leads outside the folder"
+        inside, problem = os.path.normpath(name), fault_of(name)
+        if problem:
+            pass
         elif stat.S_ISLNK(info.external_attr >> 16):
             problem = "is a link"
         elif info.flag_bits & 1:
             problem = "is encrypted"
         elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a bound
             problem = "is compressed in a way that is not read here"
-        elif info.file_size > 10 * 2**20 and info.file_size > HIGHEST_RATIO * max(info.compress_size, 1):
+        elif info.file_size > SMALL and info.file_size > HIGHEST_RATIO * max(info.compress_size, 1):
             problem = f"would grow from {size_text(info.compress_size)} to {size_text(info.file_size)}"
         elif inside in seen:
             problem = "is there twice"
         if problem:
-            raise DataError(
-                f"the member '{name[:200]}' {problem}",
-                where=archive,
-                expected="an archive of plain files, as a competition ships it",
-                remedy="unpack it by hand if you trust it, and give the folder",
-            )
+            raise refused(archive, name, problem)
         seen.add(inside)
         yield info, folder / inside
 
 
 def _extract(archive: Path, z: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
-    name = info.filename[:200]
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with z.open(info) as source, open(target, "xb") as sink:
-            shutil.copyfileobj(source, sink, 1 << 20)  # zipfile stops at the declared size and checks the CRC
-            if sink.tell() != info.file_size:
-                raise EOFError(f"{sink.tell()} bytes, {info.file_size} declared")
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, struct.error) as e:
-        found = f"the member '{name}' is damaged ({e})"
-        raise DataError(found, where=archive, remedy="download it again") from None
-    except FileExistsError:
-        raise DataError(f"the member '{name}' is there already", where=archive) from None
-    except OSError as error:  # a name that is too long, or a file where another member needs a folder
-        raise storage_error(error, target) or DataError(
-            f"the member '{name}' cannot be written ({error.strerror})", where=archive
-        ) from None
+        written = datetime(*info.date_time, tzinfo=UTC)
+    except ValueError:
+        written = None
+    try:
+        with z.open(info) as source:  # zipfile stops at the declared size and checks the CRC
+            write_member(archive, info.filename, source, target, info.file_size, written)
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError) as e:
+        raise damaged(archive, info.filename, e) from None

@@ -78,6 +78,31 @@ def decode_image(data: bytes, where: str | Path = "") -> Pixels:
     return decode(data, where, _rgb)
 
 
+def read_pixels(path: Path) -> npt.NDArray[Any]:
+    """The pixels of an image file as it has them: uint8 or uint16 (H, W, C), C from 1 to 4.
+
+    Grey is one channel, grey with transparency two, RGB three, RGB with transparency four. A palette becomes its
+    colours, CMYK becomes RGB, and a camera's rotation flag is not applied.
+
+    Raises:
+        DataError: as `read_image`.
+    """
+    data = read_bytes(path)
+    if data[:3] == b"\xff\xd8\xff":
+        pixels = decode_image(data, path)
+        return pixels[:, :, :1] if image_facts(path).mode == "L" else pixels
+    deep = _deep(data, path)
+    return decode(data, path, _as_it_is) if deep is None else deep
+
+
+def as_rgb(pixels: npt.NDArray[Any]) -> Pixels:
+    """What `read_pixels` gives as uint8 (H, W, 3): 16 bits become 8, grey becomes RGB, transparency is dropped."""
+    eight = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+    if eight.size and (eight.ndim == 2 or eight.shape[2] < 3):
+        return np.repeat(eight.reshape(*eight.shape[:2], -1)[:, :, :1], 3, axis=2)
+    return np.asarray(eight[:, :, :3])
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """(height, width) from the header alone.
 
@@ -94,13 +119,22 @@ def image_facts(path: Path) -> ImageFacts:
     Raises:
         DataError: if there is no image header.
     """
+    return read_header(path, _facts)
+
+
+def read_header(path: Path, read: Callable[[Image.Image], T]) -> T:
+    """``read`` applied to an image file whose pixels are not decoded, with every sign of damage as a DataError."""
     _require_file(path)
     try:
         with Image.open(path) as image:
-            bits = {"1": 1, "I": 32, "F": 32}.get(image.mode, 16 if image.mode.startswith("I;16") else 8)
-            return ImageFacts(image.height, image.width, image.mode, bits, image.format or "")
+            return read(image)
     except _DAMAGE as error:
         raise damaged(error, path) from None
+
+
+def _facts(image: Image.Image) -> ImageFacts:
+    bits = {"1": 1, "I": 32, "F": 32}.get(image.mode, 16 if image.mode.startswith("I;16") else 8)
+    return ImageFacts(image.height, image.width, image.mode, bits, image.format or "")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -119,11 +153,34 @@ def read_bytes(path: Path) -> bytes:
 def decode(data: bytes, where: str | Path, read: Callable[[Image.Image], T]) -> T:
     """``read`` applied to the image that ``data`` holds, with every sign of damage as a DataError."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with _opened(data) as image:
             image.load()
             return read(image)
     except _DAMAGE as error:
         raise damaged(error, where) from None
+
+
+def _opened(data: bytes) -> Image.Image:
+    """Pillow's image of ``data``, also of a BMP file that it would misread.
+
+    A BMP file of 8 or 4 bits a pixel whose palette is black and white, or a ramp of greys, is opened by Pillow as if
+    its pixels were not indices (mode 1, or L): such a mask reads as empty. With a palette that is no ramp it is read
+    right, so it is opened with one such colour, and gets its own palette back.
+    """
+    image = Image.open(io.BytesIO(data))
+    if image.format != "BMP" or image.mode not in ("1", "L"):
+        return image
+    header = int.from_bytes(data[14:18], "little")
+    bits = data[24 if header == 12 else 28]
+    if (image.mode, bits) in (("1", 1), ("L", 8)):
+        return image
+    blue = 14 + header
+    image = Image.open(io.BytesIO(data[:blue] + bytes([data[blue] ^ 1]) + data[blue + 1 :]))
+    image.load()
+    palette = image.getpalette("RGB") or []
+    palette[2] ^= 1  # kept as RGB here, as blue, green, red in the file
+    image.putpalette(palette)
+    return image
 
 
 def damaged(error: Exception, where: str | Path) -> DataError:
@@ -160,6 +217,32 @@ def _decode_jpeg(data: bytes) -> Pixels:
         raise ValueError("left to Pillow, which refuses it")
     pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", strict=True)
     return pixels
+
+
+def _deep(data: bytes, where: Path) -> npt.NDArray[Any] | None:
+    """Several channels of 16 bits, of which Pillow would drop the lower eight; None for any other image."""
+    png = data[:8] == b"\x89PNG\r\n\x1a\n" and data[24:26] in (b"\x10\x02", b"\x10\x06")
+    if not (png or data[:4] in (b"II*\0", b"MM\0*")):
+        return None
+    import cv2
+
+    if decode(data, where, lambda image: image.mode) not in ("RGB", "RGBA"):  # Pillow finds what is damaged
+        return None
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+        return None
+    return np.ascontiguousarray(pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]])
+
+
+def _as_it_is(image: Image.Image) -> npt.NDArray[Any]:
+    if image.mode.startswith("I"):
+        wide: npt.NDArray[Any] = np.asarray(image)
+        if wide.min() < 0 or wide.max() > 65535:
+            raise ValueError(f"values from {wide.min()} to {wide.max()}; 8 and 16 bits can be read")
+        return wide.astype(np.uint16)[:, :, None]
+    if image.mode in ("1", "L"):
+        return np.array(image.convert("L"))[:, :, None]
+    return np.array(image) if image.mode in ("LA", "RGB", "RGBA") else _rgb(image)
 
 
 def _rgb(image: Image.Image) -> Pixels:

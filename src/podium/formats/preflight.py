@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from podium.errors import SubmissionError, nearest
 from podium.formats.rle import RleError, Runs, parse
@@ -13,7 +16,11 @@ from podium.formats.submission import SubmissionFormat
 from podium.formats.tables import TableError, records
 
 Shapes = Mapping[str, tuple[int, int]]
-Seen = Callable[[str, Runs], None]
+Values = tuple[Runs, ...] | tuple[float, ...] | tuple[str, ...]
+"""What a sample has: the runs of its mask, of each class or of each object; or its numbers; or its names."""
+Seen = Callable[[str, Values], None]
+
+_NO_RUNS: Runs = np.zeros((0, 2), np.int64)
 
 _REMEDIES = {
     "not a number": "write runs as whole numbers, 'start length start length …'",
@@ -31,7 +38,8 @@ class Problem:
     """One thing a board would refuse.
 
     Attributes:
-        kind: "unreadable", "column", "fields", "missing id", "extra id", "double id", or as `RleError.kind`.
+        kind: "unreadable", "column", "fields", "missing id", "extra id", "double id", "class", "name", "not a number",
+            "not a probability", "objects overlap", or as `RleError.kind`.
         line: The line of the file, from 1; 0 for the file as a whole.
         column: The column it is about, if one.
         value: What is there: the id, the number, the name; for a missing one what is not.
@@ -88,7 +96,7 @@ def inspect(
         fmt: What the board asks for.
         expected_ids: The ids of the samples that need a row.
         shapes: (height, width) of each sample.
-        seen: Called with the id and the runs of each sample that is in order.
+        seen: Called with the id and the values of each sample that is in order, as many as the format has.
     """
     scan = _Scan(fmt, expected_ids, shapes, seen)
     try:
@@ -112,9 +120,15 @@ class _Scan:
     def __init__(self, fmt: SubmissionFormat, ids: Sequence[str], shapes: Shapes, seen: Seen | None) -> None:
         self.fmt, self.ids, self.shapes, self.seen = fmt, ids, shapes, seen
         self.expected = set(ids)
-        self.lines: dict[str, int] = {}  # row id -> the line it is first on
+        self.several = fmt.row_a_class or fmt.format == "rle_objects"  # rows of a sample
+        self.lines: dict[tuple[str, str], int] = {}  # (row id, class) -> the line it is first on
+        self.found: dict[str, dict[str, Runs | float | str]] = defaultdict(dict)  # of samples with several rows
+        self.bad: set[str] = set()
         self.problems: list[Problem] = []
         self.columns: list[str] = []
+        self.of_id, self.of_class, self.last = 0, -1, 0  # places of the columns
+        self.of_values: list[tuple[int, str]] = []
+        self.objects, self.runs = fmt.format == "rle_objects", fmt.format.startswith("rle")
         self.readable = True
 
     def add(self, kind: str, line: int, column: str, value: str, found: str, remedy: str) -> None:
@@ -122,15 +136,19 @@ class _Scan:
 
     def header(self, line: int, names: list[str]) -> None:
         self.columns = names
-        wanted = [self.fmt.id_column, self.fmt.value_column]
-        for name in wanted:
+        for name in self.fmt.columns:
             if name not in names:
                 self.readable = False
                 self.add("column", line, name, ",".join(names), f"there is no column '{name}'", nearest(name, names))
+        if self.readable:
+            self.of_id = names.index(self.fmt.id_column)
+            self.of_class = names.index(self.fmt.class_column) if self.fmt.class_column else -1
+            self.of_values = [(names.index(name), name) for name in self.fmt.value_columns]
+            self.last = max(i for i, _ in self.of_values)
         for i, name in enumerate(names):
             if name in names[:i]:
                 self.add("column", line, name, name, f"two columns are called '{name}'", "remove one")
-            elif name not in wanted and self.readable:
+            elif name not in self.fmt.columns and self.readable:
                 self.add("column", line, name, name, f"the column '{name}' is not asked for", "remove it")
 
     def row(self, line: int, fields: list[str]) -> None:
@@ -139,41 +157,136 @@ class _Scan:
             self.add("fields", line, "", ",".join(fields)[:80], found, "mend or remove that line")
             if not fields:
                 return
-        values = dict(zip(self.columns, fields, strict=False))
-        row_id, value = values.get(self.fmt.id_column, ""), values.get(self.fmt.value_column)
-        sample = self._sample(line, row_id)
-        if value is None:  # a short row: said above
+            fields = fields + [""] * (self.of_id + 1 - len(fields))
+        label = fields[self.of_class] if 0 <= self.of_class < len(fields) else ""
+        sample, label = self._sample(line, fields[self.of_id], label)
+        if self.last >= len(fields):  # a short row: said above
+            self._drop(sample)
             return
-        runs = self._runs(line, value, sample)
-        if sample is not None and runs is not None and self.seen and self.lines[row_id] == line:
-            self.seen(sample, runs)
+        read = [self._value(line, fields[i], name, sample) for i, name in self.of_values]
+        if sample is None or any(value is None for value in read):
+            self._drop(sample)
+        elif self.several:
+            of = self.found[sample]
+            of[label or str(len(of))] = read[0]  # type: ignore[assignment]
+        elif self.seen:
+            self.seen(sample, tuple(read))  # type: ignore[arg-type]
 
-    def _sample(self, line: int, row_id: str) -> str | None:
-        first = self.lines.setdefault(row_id, line)
-        if first != line:
-            found = f"'{row_id}' is there already, on line {first}"
-            self.add("double id", line, self.fmt.id_column, row_id, found, "remove one of the two rows")
-        sample = self.fmt.sample_id(row_id)
-        if sample in self.expected:
-            return sample
-        if first == line:
-            spelt = row_id in self.expected
-            remedy = f"spell it '{self.fmt.row_id(row_id)}'" if spelt else "remove the row"
-            self.add("extra id", line, self.fmt.id_column, row_id, f"'{row_id}' is not asked for", remedy)
+    def _drop(self, sample: str | None) -> None:
+        if sample is not None:
+            self.bad.add(sample)
+
+    def _sample(self, line: int, row_id: str, label: str) -> tuple[str | None, str]:
+        """The sample and the class that a row is about; None if that is not asked for, or was there before."""
+        first = self.lines.setdefault((row_id, label), line)
+        sample, named = self.fmt.split_id(row_id) or (None, "")
+        if first != line and not self.objects:
+            what = f"'{row_id}'" + (f" with '{label}'" if label else "")
+            self.add(
+                "double id", line, self.fmt.id_column, row_id, f"{what} is there already, on line {first}",
+                "remove one of the two rows",
+            )  # fmt: skip
+            return None, ""
+        if sample not in self.expected:
+            if first == line:
+                spelt = row_id in self.expected and not self.fmt.row_a_class
+                remedy = f"spell it '{self.fmt.row_id(row_id)}'" if spelt else "remove the row"
+                self.add("extra id", line, self.fmt.id_column, row_id, f"'{row_id}' is not asked for", remedy)
+            return None, ""
+        if self.fmt.class_column and label not in self.fmt.classes:
+            found, remedy = f"'{label}' is no class", nearest(label, self.fmt.classes)
+            self.add("class", line, self.fmt.class_column, label, found, remedy)
+            return None, ""
+        return sample, named or label
+
+    def _value(self, line: int, text: str, column: str, sample: str | None) -> Runs | float | str | None:
+        """A field as the format has it; None, and a problem, if it is not like that."""
+        if self.runs:
+            return self._runs(line, text, column, sample)
+        if self.fmt.format == "names":
+            return self._names(line, text, column)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            self.add(
+                "not a number", line, column, text, f"'{text}' is not a number", "write a number, for instance 0.5"
+            )
+            return None
+        if self.fmt.format == "probs" and not 0 <= value <= 1:
+            found = f"{text} is not a probability"
+            self.add("not a probability", line, column, text, found, "write a number from 0 to 1")
+            return None
+        return value
+
+    def _names(self, line: int, text: str, column: str) -> str | None:
+        known, by = self.fmt.classes, self.fmt.separator
+        given = [t.strip() for t in text.split(by if by.strip() else None)] if by else [text]
+        odd = next((t for t in given if known and t not in known and (t or not by)), None)
+        if odd is None:
+            return text
+        self.add("name", line, column, odd, f"'{odd}' is no class", nearest(odd, known) or "write one of the classes")
         return None
 
-    def _runs(self, line: int, value: str, sample: str | None) -> Runs | None:
+    def _runs(self, line: int, value: str, column: str, sample: str | None) -> Runs | None:
         shape = self.shapes.get(sample) if sample is not None else None
         try:
             return parse(value, shape[0] * shape[1] if shape else None)
         except RleError as error:
             found = f"{error.found}; expected {error.expected}"
-            self.add(error.kind, line, self.fmt.value_column, error.value, found, _REMEDIES[error.kind])
+            self.add(error.kind, line, column, error.value, found, _REMEDIES[error.kind])
             return None
 
     def end(self) -> None:
+        rows_of = self.fmt.classes if "{class}" in self.fmt.id else ("",)
+        there = {row_id for row_id, _ in self.lines}
         for sample in self.ids:
-            row_id = self.fmt.row_id(sample)
-            if row_id not in self.lines:
-                found, remedy = f"there is no row for '{row_id}'", "add it; an empty value is an empty mask"
-                self.add("missing id", 0, self.fmt.id_column, row_id, found, remedy)
+            for label in rows_of:
+                row_id = self.fmt.row_id(sample, label)
+                if row_id not in there:
+                    self._drop(sample)
+                    found, remedy = f"there is no row for '{row_id}'", "add it" + self._empty()
+                    self.add("missing id", 0, self.fmt.id_column, row_id, found, remedy)
+        if self.fmt.format == "rle_objects":
+            self._apart()
+        elif self.fmt.class_column:
+            self._complete()
+        if self.seen and self.several:
+            for sample, of in self.found.items():
+                if sample not in self.bad:
+                    self.seen(sample, self._values(of))
+
+    def _empty(self) -> str:
+        return "; an empty value is an empty mask" if self.fmt.format.startswith("rle") else ""
+
+    def _complete(self) -> None:
+        """A class without a row is an empty mask where the class has a column; a probability has no such default."""
+        if self.fmt.format == "rle":
+            return
+        for sample, of in self.found.items():
+            for label in self.fmt.classes:
+                if label not in of and sample not in self.bad:
+                    row_id = self.fmt.row_id(sample)
+                    self.bad.add(sample)
+                    found = f"there is no row for '{row_id}' with '{label}'"
+                    self.add("missing id", 0, self.fmt.id_column, row_id, found, "add it")
+
+    def _apart(self) -> None:
+        """Objects of one sample may touch but not overlap."""
+        for sample, of in self.found.items():
+            runs = np.concatenate([np.asarray(r) for r in of.values()])
+            runs = runs[np.argsort(runs[:, 0], kind="stable")]
+            if (runs[1:, 0] < runs[:-1].sum(axis=1)).any():
+                row_id = self.fmt.row_id(sample)
+                self.bad.add(sample)
+                self.add(
+                    "objects overlap", self.lines[row_id, ""], self.fmt.id_column, row_id,
+                    f"objects of '{row_id}' have pixels in common", "give each pixel to one object",
+                )  # fmt: skip
+
+    def _values(self, of: dict[str, Runs | float | str]) -> Values:
+        if self.fmt.row_a_class:
+            return tuple(of.get(label, _NO_RUNS) for label in self.fmt.classes)  # type: ignore[return-value]
+        objects = [r for r in of.values() if len(np.asarray(r))]
+        return tuple(objects)  # type: ignore[return-value]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from podium.config import Config
 from podium.errors import SubmissionError, nearest
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from podium.formats.gzips import GzipWriter
 
 PackedMask = tuple[str, Packed, int]
-"""A sample's id, its mask of one bit a pixel, and the width of that mask."""
+"""What a row begins with, its mask of one bit a pixel, and the width of that mask."""
 
 TOGETHER = 16
 """Masks that a thread turns into text at a time."""
@@ -33,32 +35,122 @@ _THREADS = max(1, min(8, os.cpu_count() or 1))
 
 
 class SubmissionFormat(Config):
-    """How a board wants predictions written."""
+    """How a board wants predictions written.
 
-    format: Literal["rle", "rle_objects", "probs", "values"] = Field(
-        "rle", description="run-length masks, one row an image or an object; or a row of probabilities or values"
+    A sample has a row, with a value in each of the value columns; or, where the file names a class in a column or in
+    the id, a row for each class; or, in rle_objects, a row for each object. Values of classes are in their order.
+    """
+
+    format: Literal["rle", "rle_objects", "probs", "values", "names", "png"] = Field(
+        "rle",
+        description="run-length masks, or a row an object; probabilities; numbers; names of classes; or png: "
+        "no table, but a zip of masks, {id}.png, with the numbers of [classes]",
     )
     id_column: str = Field("id", min_length=1, description="name of the id column")
-    value_column: str = Field("rle_mask", min_length=1, description="name of the mask column")
+    value_column: str = Field("rle_mask", min_length=1, description="name of the column of masks or values")
+    value_columns: tuple[str, ...] = Field(
+        (), description="instead of value_column: one a class, in the order of [classes], or one a target"
+    )
     order: Literal["row", "column"] = Field("row", description="pixels counted along rows or down columns, from 1")
-    id: str = Field("{id}", description="how an id is written, for instance {id}.jpg")
+    id: str = Field("{id}", description="how an id is written, for instance {id}.jpg, or {id}.jpg_{class}")
+    class_column: str | None = Field(None, min_length=1, description="the column of the class, where each has a row")
+    classes: tuple[str, ...] = Field(
+        (), description="how the file spells classes, in the order of [classes], where it does: rows a class, or names"
+    )
+    separator: str | None = Field(None, min_length=1, description="names: what separates several of one sample")
 
     @field_validator("id")
     @classmethod
     def _has_id(cls, value: str) -> str:
-        if value.count("{id}") != 1:
-            raise ValueError("text with {id} in it once, for instance {id}.jpg")
+        if value.count("{id}") != 1 or value.count("{class}") > 1:
+            raise ValueError("text with {id} in it once, for instance {id}.jpg, or {id}_{class} for a row a class")
         return value
 
-    def row_id(self, sample_id: str) -> str:
-        """The id as the board spells it."""
-        return self.id.replace("{id}", sample_id)
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        """Both spellings of the value columns are there in the end, whichever was given."""
+        if not isinstance(given, dict):
+            return given
+        several = given.get("value_columns", [])
+        if not isinstance(several, (list, tuple)):
+            return given  # refused as what it is
+        asked = [key for key in given if key in ("value_column", "value_columns")][-1:]  # an override comes last
+        if several and asked == ["value_columns"]:
+            return given | {"value_column": several[0]}
+        return given | {"value_columns": (given.get("value_column", cls.model_fields["value_column"].default),)}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = [self.id_column, *self.value_columns, *([self.class_column] if self.class_column else [])]
+        double = next((n for n in names if names.count(n) > 1), None)
+        if double is not None or not all(names):
+            raise ValueError(f"columns that differ; '{double}' is there twice" if double else "columns with names")
+        if self.class_column and "{class}" in self.id:
+            raise ValueError("one of submission.class_column and {class} in submission.id")
+        if self.row_a_class:
+            if not self.classes or len(set(self.classes)) < len(self.classes):
+                raise ValueError("submission.classes, each once, since each class has a row")
+            if len(self.value_columns) > 1 or self.format not in ("rle", "probs", "values"):
+                raise ValueError("one value column of rle, probs or values, since each class has a row")
+        elif self.format in ("rle_objects", "names") and len(self.value_columns) > 1:
+            raise ValueError(f"one value column, since the format is {self.format}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _one_spelling(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A file says value_column, or value_columns where there are several, and nothing of what it has not."""
+        tree: dict[str, Any] = handler(self)
+        tree.pop("value_column" if len(self.value_columns) > 1 else "value_columns", None)
+        return {key: value for key, value in tree.items() if value is not None and value not in ((), [])}
+
+    @property
+    def row_a_class(self) -> bool:
+        """Whether a sample has a row for each of `classes`."""
+        return self.class_column is not None or "{class}" in self.id
+
+    @property
+    def width(self) -> int:
+        """How many values a sample has; of rle_objects, any number."""
+        return len(self.classes) if self.row_a_class else len(self.value_columns)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The header of the file."""
+        return (self.id_column, *([self.class_column] if self.class_column else []), *self.value_columns)
+
+    def row_id(self, sample_id: str, label: str = "") -> str:
+        """The id as the board spells it.
+
+        Args:
+            sample_id: As podium knows it.
+            label: One of `classes`, where the id names it.
+        """
+        before, after = self.id.split("{id}")
+        if label:
+            before, after = before.replace("{class}", label), after.replace("{class}", label)
+        return before + sample_id + after
 
     def sample_id(self, row_id: str) -> str | None:
         """The sample's id behind a board's spelling of it, or None if it is not spelled that way."""
+        found = self.split_id(row_id)
+        return found[0] if found else None
+
+    def split_id(self, row_id: str) -> tuple[str, str] | None:
+        """The sample's id and the class ("" if ids name none) in a board's spelling, or None if it is not like it."""
+        if "{class}" in self.id:
+            match = _id_rule(self.id, self.classes).fullmatch(row_id)
+            return (match["id"], match["class"]) if match else None
         before, after = self.id.split("{id}")
         fits = row_id.startswith(before) and row_id.endswith(after) and len(row_id) > len(before) + len(after)
-        return row_id[len(before) : len(row_id) - len(after)] if fits else None
+        return (row_id[len(before) : len(row_id) - len(after)], "") if fits else None
+
+
+@lru_cache(maxsize=16)
+def _id_rule(spelling: str, classes: tuple[str, ...]) -> re.Pattern[str]:
+    names = "|".join(map(re.escape, sorted(classes, key=len, reverse=True)))
+    rules = {"{id}": "(?P<id>.+?)", "{class}": f"(?P<class>{names})"}
+    return re.compile("".join(rules.get(p) or re.escape(p) for p in re.split(r"(\{id\}|\{class\})", spelling)), re.S)
 
 
 class Row(NamedTuple):
@@ -67,12 +159,14 @@ class Row(NamedTuple):
     Attributes:
         line: The line of the file it starts on, from 1.
         row_id: The id as the board spells it.
-        value: The value as text.
+        values: The text of each value column.
+        label: The text of the class column; "" if there is none.
     """
 
     line: int
     row_id: str
-    value: str
+    values: tuple[str, ...]
+    label: str = ""
 
 
 class SubmissionWriter:
@@ -94,6 +188,7 @@ class SubmissionWriter:
         self._masks: list[PackedMask] = []
         self._pending: deque[Future[bytes]] = deque()
         self._pool: ThreadPoolExecutor | None = None
+        self._plain = fmt.width == 1 and not fmt.row_a_class
 
     def __enter__(self) -> Self:
         self._out = file = self._stack.enter_context(open_atomic(self._path))
@@ -102,24 +197,58 @@ class SubmissionWriter:
 
             self._out = self._gzip = GzipWriter(file)
             self._stack.callback(self._gzip.abandon)
-        self._out.write(_line(self._fmt.id_column, self._fmt.value_column))
+        self._out.write(_line(*self._fmt.columns))
         return self
 
-    def write(self, sample_id: str, value: str) -> None:
-        """Add the row of a sample: its id as podium knows it and its value, for instance run-length text."""
-        self._drain()
-        self._out.write(_line(self._fmt.row_id(sample_id), value))
-
-    def write_packed(self, sample_id: str, packed: Packed, width: int) -> None:
-        """Add the row of a sample from its mask of one bit a pixel.
+    def write(self, sample_id: str, *values: str | float) -> None:
+        """Add the rows of a sample.
 
         Args:
             sample_id: Its id as podium knows it.
-            packed: As `bits.pack` gives it; not to be changed before the block ends.
-            width: Pixels in a row.
+            values: Run-length text, a number or a name, as many as the format has: one a value column, or one a class
+                where each class has a row, or one an object in rle_objects (none: a row that says so).
+
+        Raises:
+            SubmissionError: if they are more or fewer.
         """
-        self._masks.append((sample_id, packed, width))
-        if len(self._masks) == TOGETHER:
+        self._drain()
+        fmt, texts = self._fmt, [v if isinstance(v, str) else number_text(v) for v in values]
+        if len(texts) == 1 and self._plain:  # a mask an image: by far the most rows of all
+            self._out.write(_line(fmt.row_id(sample_id), texts[0]))
+            return
+        if fmt.format == "rle_objects":
+            lines = [_line(fmt.row_id(sample_id), text) for text in texts or [""]]
+        elif len(texts) != fmt.width:
+            found = f"{len(texts)} value{'s' * (len(texts) != 1)} for '{sample_id}'"
+            raise SubmissionError(found, where=self._path, expected=f"{fmt.width}: {', '.join(self._names())}")
+        elif fmt.row_a_class:
+            lines = [
+                b"%s%s" % (self._start_of(sample_id, c), _line(t)) for c, t in zip(fmt.classes, texts, strict=True)
+            ]
+        else:
+            lines = [_line(fmt.row_id(sample_id), *texts)]
+        self._out.write(b"".join(lines))
+
+    def write_packed(self, sample_id: str, packed: Packed, width: int) -> None:
+        """Add the rows of a sample from its mask of one bit a pixel, or one for each class that has a row.
+
+        Args:
+            sample_id: Its id as podium knows it.
+            packed: As `bits.pack` gives it, (H, bytes) or (classes, H, bytes); not to be changed before the block ends.
+            width: Pixels in a row.
+
+        Raises:
+            SubmissionError: if the format is none of masks, or has another number of classes.
+        """
+        fmt = self._fmt
+        layers = packed if packed.ndim == 3 else packed[None]
+        labels = fmt.classes if fmt.row_a_class else ("",)
+        if not fmt.format.startswith("rle") or len(fmt.value_columns) > 1 or len(layers) != len(labels):
+            found = f"{len(layers)} packed mask{'s' * (len(layers) != 1)} for '{sample_id}'"
+            raise SubmissionError(found, where=self._path, expected=f"{fmt.width} of {fmt.format}")
+        for label, layer in zip(labels, layers, strict=True):
+            self._masks.append((self._start_of(sample_id, label).decode(), layer, width))
+        if len(self._masks) >= TOGETHER:
             self._start()
             while len(self._pending) > 4 * _THREADS or (self._pending and self._pending[0].done()):
                 self._out.write(self._pending.popleft().result())
@@ -140,11 +269,19 @@ class SubmissionWriter:
                 self._pool.shutdown(wait=True, cancel_futures=True)
         self._stack.__exit__(kind, error, trace)
 
+    def _names(self) -> tuple[str, ...]:
+        return self._fmt.classes if self._fmt.row_a_class else self._fmt.value_columns
+
+    def _start_of(self, sample_id: str, label: str) -> bytes:
+        """A row up to its value."""
+        fields = [self._fmt.row_id(sample_id, label), *([label] if self._fmt.class_column else [])]
+        return "".join(f"{quoted(field)}," for field in fields).encode()
+
     def _start(self) -> None:
         from podium.formats import kernels  # noqa: F401 - once, here, and not in every thread at the same time
 
         self._pool = self._pool or ThreadPoolExecutor(_THREADS, thread_name_prefix="rows")
-        self._pending.append(self._pool.submit(_rows, self._masks, self._fmt))
+        self._pending.append(self._pool.submit(_rows, self._masks, self._fmt.order))
         self._masks = []
 
     def _drain(self) -> None:
@@ -155,13 +292,17 @@ class SubmissionWriter:
             self._out.write(self._pending.popleft().result())
 
 
-def _rows(masks: list[PackedMask], fmt: SubmissionFormat) -> bytes:
-    lines = [(f"{quoted(fmt.row_id(sample))},".encode(), packed, width) for sample, packed, width in masks]
-    return rle.encode_lines(lines, fmt.order)
+def _rows(masks: list[PackedMask], order: rle.Order) -> bytes:
+    return rle.encode_lines([(start.encode(), packed, width) for start, packed, width in masks], order)
 
 
 def _line(*fields: str) -> bytes:
     return (",".join(map(quoted, fields)) + "\n").encode()
+
+
+def number_text(value: float) -> str:
+    """A number as a submission has it: nine digits, which tell apart any two float32."""
+    return f"{float(value):.9g}"
 
 
 def quoted(field: str) -> str:
@@ -180,16 +321,18 @@ def read_submission(path: Path, fmt: SubmissionFormat) -> Iterator[Row]:
     """
     rows = records(path)
     line, names = next(rows)
-    for name in (fmt.id_column, fmt.value_column):
+    for name in fmt.columns:
         if name not in names:
             raise SubmissionError(
                 f"no column is called '{name}'",
                 where=f"{path} line {line}",
-                expected=f"{fmt.id_column},{fmt.value_column}",
+                expected=",".join(fmt.columns),
                 remedy=nearest(name, names),
             )
-    of_id, of_value = names.index(fmt.id_column), names.index(fmt.value_column)
+    of_id, of_values = names.index(fmt.id_column), [names.index(name) for name in fmt.value_columns]
+    of_class = names.index(fmt.class_column) if fmt.class_column else None
     for line, fields in rows:
         if len(fields) != len(names):
             raise ragged(path, line, len(fields), len(names))
-        yield Row(line, fields[of_id], fields[of_value])
+        values = tuple(fields[i] for i in of_values)
+        yield Row(line, fields[of_id], values, "" if of_class is None else fields[of_class])

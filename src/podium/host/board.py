@@ -13,8 +13,8 @@ from typing import Protocol
 
 from podium.errors import BoardError, SubmissionError
 from podium.formats.submission import SubmissionFormat
-from podium.host.grading import grade
-from podium.host.solution import Solution, read_solution
+from podium.host.grading import Classes, grade
+from podium.host.solution import Solution, read_solution, truth_format
 from podium.host.store import BoardStore, Entry, day_of
 from podium.metrics import Metric
 
@@ -70,6 +70,7 @@ class LocalBoard:
         metric: What is scored.
         daily_limit: Submissions a UTC day.
         clock: The time, with its zone.
+        classes: What the targets' classes are.
     """
 
     team = "local"
@@ -81,8 +82,10 @@ class LocalBoard:
         metric: Metric,
         daily_limit: int,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        classes: Classes = Classes(),
     ) -> None:
         self.folder, self.fmt, self.metric, self.daily_limit, self.clock = folder, fmt, metric, daily_limit, clock
+        self.classes = classes
 
     def submit(self, file: Path, message: str, attempt: str = "", *, again: bool = False) -> Receipt:
         """Grade a submission and record it.
@@ -99,7 +102,7 @@ class LocalBoard:
         entry = Entry(self.team, now, _sha256(file), file.name, message, attempt)
         self.store.admit(entry, self.daily_limit, again=again)
         try:
-            grades = grade(file, solution, self.metric, self.fmt)
+            grades = grade(file, solution, self.metric, self.fmt, self.classes)
         except SubmissionError as error:
             self.store.add(replace(entry, status="rejected", error=str(error)), self.daily_limit)
             raise
@@ -136,7 +139,7 @@ class LocalBoard:
                 where=path,
                 remedy="make one that has: podium new DIR --from DATA --hold-out 0.2",
             )
-        return read_solution(path, self.fmt)
+        return read_solution(path, truth_format(self.fmt, self.classes.names))
 
     def _receipts(self, reveal: bool) -> list[Receipt]:
         used: Counter[str] = Counter()

@@ -1,17 +1,49 @@
-"""Grading: a submission's score against hidden labels, from runs alone."""
+"""Grading: a submission's score against hidden labels, by any metric."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from podium.data.competition import Competition
+from podium.data.targets import class_order
+from podium.errors import DataError, SubmissionError
 from podium.formats import rle
-from podium.formats.preflight import inspect, refuse
+from podium.formats.mask_archive import inspect_archive
+from podium.formats.preflight import Values, inspect, refuse
 from podium.formats.submission import SubmissionFormat
-from podium.host.solution import Solution
-from podium.metrics import Counts, Metric
+from podium.host.solution import Solution, truth_format
+from podium.host.truth import mask_numbers, runs_of
+from podium.metrics import Measured, Metric, compare_maps, compare_masks, compare_objects
+from podium.metrics.compare import IGNORED
+
+Array = NDArray[Any]
+Labels = Literal["one", "many"]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What a board must know of the targets beside how a submission writes them.
+
+    Attributes:
+        labels: Whether a pixel or sample has one class, or several at once.
+        names: In their order. A submission of maps of classes may leave the first, the background, out.
+        numbers: Of each in PNG masks; of one class alone, 0 is what is not of it.
+    """
+
+    labels: Labels = "one"
+    names: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, competition: Competition) -> Classes:
+        """Of a competition."""
+        names = class_order(competition)
+        return cls(competition.labels, tuple(names), mask_numbers(competition))
 
 
 @dataclass(frozen=True)
@@ -21,7 +53,7 @@ class Grade:
     Attributes:
         public: The metric over the public samples.
         private: The metric over the private samples.
-        per_sample: The score of each sample.
+        per_sample: The score of each sample; empty for a metric that is of all samples together.
     """
 
     public: float
@@ -29,25 +61,109 @@ class Grade:
     per_sample: dict[str, float]
 
 
-def grade(path: Path, solution: Solution, metric: Metric, fmt: SubmissionFormat) -> Grade:
-    """Check and score a submission in one pass over its rows; no pixel is decoded.
+def grade(path: Path, solution: Solution, metric: Metric, fmt: SubmissionFormat, classes: Classes = Classes()) -> Grade:
+    """Check and score a submission in one pass over its rows; pixels are decoded only where the metric needs them.
 
     Raises:
         SubmissionError: listing what a board refuses, if it is not in order.
     """
-    truth = dict(zip(solution.ids, solution.runs, strict=True))
-    counts: dict[str, tuple[int, int, int]] = {}
+    known, form = {sample: n for n, sample in enumerate(solution.ids)}, truth_format(fmt, classes.names)
+    found: dict[int, Any] = {}
 
-    def count(sample: str, runs: rle.Runs) -> None:
-        if sample in truth:  # else ignored
-            true = truth[sample]
-            counts[sample] = rle.intersection(runs, true), rle.area(runs), rle.area(true)
+    def see(sample: str, values: Values) -> None:
+        if sample not in known:  # ignored
+            return
+        n = known[sample]
+        found[n] = values if metric.kind == "table" else _measure(metric, form, classes, solution, n, values)
 
-    refuse(path, inspect(path, fmt, [*solution.ids, *solution.ignored], solution.shapes, count))
-    scores = metric.per_sample(Counts.of([counts[sample] for sample in solution.ids]))
-    public = np.array([usage == "Public" for usage in solution.usage])
-    return Grade(
-        public=metric.aggregate(scores[public]),
-        private=metric.aggregate(scores[~public]),
-        per_sample=dict(zip(solution.ids, scores.tolist(), strict=True)),
-    )
+    ids = [*solution.ids, *solution.ignored]
+    if fmt.format == "png":
+        numbers = classes.numbers
+        allowed = (0, *numbers) if len(numbers) == 1 else numbers
+        problems = inspect_archive(path, fmt, ids, solution.shapes, allowed, lambda id, m: see(id, runs_of(m, numbers)))
+    else:
+        problems = inspect(path, fmt, ids, solution.shapes, see)
+    refuse(path, problems)
+    rows = [found[n] for n in range(len(solution.ids))]
+    try:
+        if metric.kind == "table":
+            measured = Measured.of_table(_table(solution.truth, fmt, classes, True), _table(rows, fmt, classes, False))
+        else:
+            measured = Measured.of_counts(metric.kind, np.stack(rows))
+        public = np.array([usage == "Public" for usage in solution.usage])
+        scores = measured.per_sample(metric)
+        seen, unseen = (measured.take(part).score(metric) for part in (public, ~public))
+    except DataError as error:
+        raise SubmissionError(
+            f"'{metric.name}' cannot score it: {error.found}", where=path, expected=error.expected or ""
+        ) from None
+    each = {} if scores is None else dict(zip(solution.ids, scores.tolist(), strict=True))
+    return Grade(seen, unseen, each)
+
+
+def _measure(
+    metric: Metric, fmt: SubmissionFormat, classes: Classes, solution: Solution, n: int, values: Values
+) -> Array:
+    """What a metric of pixels reads of sample ``n``."""
+    truth, shape = solution.truth[n], solution.shapes[solution.ids[n]]
+    if fmt.format == "rle_objects":
+        both = (_numbered(runs, shape, fmt.order) for runs in (truth, values))
+        return compare_objects(metric.kind, *both)
+    if metric.kind == "overlap" and (classes.labels == "many" or len(truth) == 1):  # from the runs alone
+        rows = [rle.overlap(np.asarray(v), np.asarray(t)) for v, t in zip(values, truth, strict=True)]
+        return np.array(rows if len(rows) > 1 else rows[0], np.int64)
+    masks = [np.stack([rle.mask_of(np.asarray(r), shape, fmt.order) for r in runs]) for runs in (truth, values)]
+    if classes.labels == "many" or len(truth) == 1:
+        return compare_masks(metric.kind, *masks)
+    for runs, whose in ((masks[0], "the solution"), (masks[1], "the submission")):
+        if (runs.sum(axis=0) > 1).any():
+            raise SubmissionError(
+                f"classes of '{solution.ids[n]}' have pixels in common in {whose}", expected="one class a pixel"
+            )
+    return _compare_maps(metric, classes, list(fmt.classes or fmt.value_columns), *masks)
+
+
+def _compare_maps(metric: Metric, classes: Classes, spelt: list[str], truth: Array, predicted: Array) -> Array:
+    """Masks of classes that share no pixel, bool (K, H, W), as maps of classes.
+
+    Where a submission has no background, a pixel of no class is that. Else it is not scored in the truth, and wrong in
+    the submission.
+    """
+    background = len(classes.names) == len(spelt) + 1
+    names = ["background", *spelt] if background else [*spelt, "background"]
+    of_none = (0, 0) if background else (IGNORED, len(spelt))
+    maps = [
+        np.where(m.any(axis=0), m.argmax(axis=0) + background, none)
+        for m, none in zip((truth, predicted), of_none, strict=True)
+    ]
+    return compare_maps(metric.kind, maps[0], maps[1], names)
+
+
+def _numbered(objects: Values, shape: tuple[int, int], order: rle.Order) -> NDArray[np.int32]:
+    """A map of object numbers from the runs of each."""
+    labels = np.zeros(shape[0] * shape[1], np.int32)
+    for number, runs in enumerate(objects, 1):
+        for start, length in np.asarray(runs):
+            labels[start : start + length] = number
+    return labels.reshape(shape) if order == "row" else np.ascontiguousarray(labels.reshape(shape[::-1]).T)
+
+
+def _table(rows: Any, fmt: SubmissionFormat, classes: Classes, truth: bool) -> Array:
+    """The values of all samples, as metrics of tables want them."""
+    if fmt.format == "names":
+        return _of_names([row[0] for row in rows], fmt, classes)
+    table = np.array(rows, np.float64).reshape(len(rows), -1)
+    if table.shape[1] == 1:
+        return table[:, 0]
+    return table.argmax(axis=1) if truth and fmt.format == "probs" and classes.labels == "one" else table
+
+
+def _of_names(texts: list[str], fmt: SubmissionFormat, classes: Classes) -> Array:
+    order = {name: k for k, name in enumerate(fmt.classes or classes.names)}
+    if classes.labels == "one":
+        return np.array([order[text] for text in texts])
+    by = fmt.separator or " "
+    table = np.zeros((len(texts), len(order)), np.int64)
+    for row, text in zip(table, texts, strict=True):
+        row[[order[t.strip()] for t in text.split(by if by.strip() else None) if t.strip()]] = 1
+    return table

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +18,22 @@ from podium.data.layout import scan
 from podium.data.prepare import decode_sample, pixel_digest
 from podium.data.samples import Sample, list_samples, merge_groups
 from podium.data.store import ordered_map
+from podium.data.target_tables import form_of
+from podium.data.targets import class_order, stem_of
 from podium.errors import DataError, PodiumError
 from podium.files import building, write_atomic
-from podium.formats import images, masks, rle
-from podium.host.solution import split_public, write_solution
+from podium.formats import tables
+from podium.formats.submission import SubmissionFormat, SubmissionWriter
+from podium.host.lay_out import lay_out_images, lay_out_masks, neutral_ids
+from podium.host.solution import split_public, truth_format, write_solution
+from podium.host.truth import truth_of
 from podium.progress import say, track
+
+GROUPING = ("group", "group_csv", "group_id_column", "group_column")
+PLACES = ("train_images", "val_images", "train_masks", "test_images", "test_masks", "sample_submission")
+"""Keys of [data] that say where things lie, which the new layout sets anew."""
+
+INPUTS = "model_inputs.csv"
 
 
 @dataclass(frozen=True)
@@ -53,46 +62,40 @@ def hold_out(
     Raises:
         DataError: if a sample cannot be read (all are needed, to hide them or to learn from them), or too few groups.
     """
-    if not competition.binary:
-        raise DataError(
-            f"--hold-out is for masks of one class so far; this is {competition.task} of {len(competition.classes)}",
-            where=source,
-            remedy="make the workspace without --hold-out",
-        )
     found = list_samples(competition, source)
     if found.problems:
         p = found.problems[0]
-        say(f"  left out: {len(found.problems)} without a matching image or mask, the first is '{p.id}' ({p.reason})")
+        say(f"  left out: {len(found.problems)} without a matching image or target, the first is '{p.id}' ({p.reason})")
     usable, alike = _read_all(found.train)
     groups = dict(zip([s.id for s in usable], merge_groups([s.group for s in usable], alike), strict=True))
     hidden = hold_out_groups(groups, share, seed)
     train = [s for s in usable if s.id not in hidden]
-    test = [s for s in usable if s.id in hidden]
-    usage = split_public([s.id for s in test], [groups[s.id] for s in test], public, seed)
+    kept = [s for s in usable if s.id in hidden]
+    parts = [groups[s.id] for s in kept]
+    if len(set(parts)) == 1 and len(kept) > 1:
+        say(f"  the {len(kept)} hidden samples are one group: the public part is split within it")
+        parts = [s.id for s in kept]
+    usage = split_public([s.id for s in kept], parts, public, seed)
+    test = neutral_ids(competition, kept, seed)
     with building(data, marker=False) as folder:
-        _link_images(folder / "train", train)
-        _link_images(folder / "test", test)
-        targets = _write_targets(competition, folder, train)
+        places = lay_out_images(competition, folder, train, test)
+        places |= _write_targets(competition, source, folder, train)
+        places |= _write_inputs(competition, folder, train, test)
         _write_tables(source, folder, {s.id for s in train}, hidden)
-        form = competition.submission
-        rows: Iterable[Sequence[str]] = [(form.row_id(s.id), "") for s in test]
-        _write_csv(folder / "sample_submission.csv", (form.id_column, form.value_column), rows)
+        if competition.submission.format != "png":
+            places["sample_submission"] = "sample_submission.csv"
+            _write_sample(competition, folder / "sample_submission.csv", test)
     _write_solution(competition, board, test, usage)
     tree = competition.tree()
-    grouping = ("group", "group_csv", "group_id_column", "group_column")
-    tree["data"] = {
-        "train_images": "train/*",
-        **targets,
-        "test_images": "test/*",
-        "sample_submission": "sample_submission.csv",
-        **{k: v for k, v in tree["data"].items() if k in grouping},
-    }
+    same = {k: v for k, v in tree["data"].items() if k not in PLACES}
+    tree["data"] = {**same, **places}
     tree["board"]["kind"] = "local"
+    tree["folds"]["k"] = max(2, min(competition.folds.k, len({groups[s.id] for s in train})))
     return HeldOut(Competition.from_tree(tree), len(train), len(test), usage.count("Public"))
 
 
 def _read_all(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
-    """The samples and a digest of each one's pixels, decoded in threads."""
+    """The samples and a digest of each one's pixels, of all views, decoded in threads."""
 
     def digest(sample: Sample) -> str | PodiumError:
         try:
@@ -111,33 +114,31 @@ def _read_all(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
     return list(samples), [str(r) for r in results]
 
 
-def _link_images(folder: Path, samples: Sequence[Sample]) -> None:
-    folder.mkdir()
-    for sample in samples:
-        link(sample.image, folder / sample.image.name)
-
-
-def link(source: Path, target: Path) -> None:
-    """A symbolic link, or a copy where the file system has none."""
-    try:
-        os.symlink(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def _write_targets(competition: Competition, folder: Path, train: Sequence[Sample]) -> dict[str, object]:
+def _write_targets(competition: Competition, source: Path, folder: Path, train: Sequence[Sample]) -> dict[str, object]:
     """The training targets in the new layout, and the keys of [data] that say so."""
-    spec, form = competition.data, competition.submission
-    if spec.train_rle:
-        rows = [(form.row_id(s.id), s.rle or "") for s in train]
-        name = "train.csv" if spec.group_csv != "train.csv" else "train_rle.csv"  # which is copied with its groups
-        _write_csv(folder / name, (form.id_column, form.value_column), rows)
-        return {"train_rle": name}
-    (folder / "train_masks").mkdir()
-    for sample in train:
-        assert sample.mask is not None
-        link(sample.mask, folder / "train_masks" / f"{sample.id}{sample.mask.suffix}")
-    return {"train_masks": "train_masks/{id}.*", "mask_values": spec.mask_values}
+    spec = competition.data
+    name = spec.train_rle or spec.train_csv
+    if name:
+        table = tables.read_csv(source / name)
+        form = form_of(spec, competition.submission) if spec.train_rle else None
+        column = tables.column(table, form.id_column if form else str(spec.id_column), source / name).to_list()
+        spelt = form or SubmissionFormat(id=spec.id or "{id}", classes=tuple(competition.classes))
+        ids = {s.id for s in train}
+        own = [(split := spelt.split_id(row)) is not None and stem_of(split[0]) in ids for row in column]
+        _write_frame(folder / name, table.filter(pl.Series(own, dtype=pl.Boolean)))
+        return {}
+    return {} if spec.class_folders else lay_out_masks(competition, folder, train)
+
+
+def _write_inputs(
+    competition: Competition, folder: Path, train: Sequence[Sample], test: Sequence[Sample]
+) -> dict[str, object]:
+    """What a model may use beside the image, of both sides in a table of its own."""
+    names = competition.data.inputs
+    if not names:
+        return {}
+    write_rows(folder / INPUTS, ("id", *names), [(s.id, *s.inputs) for s in (*train, *test)])
+    return {"inputs_csv": INPUTS, "inputs_id_column": "id"}
 
 
 def _write_tables(source: Path, folder: Path, train: set[str], hidden: set[str]) -> None:
@@ -148,39 +149,42 @@ def _write_tables(source: Path, folder: Path, train: set[str], hidden: set[str])
             continue
         column, spelling = found
         keep = [spelling.replace("{id}", id) for id in train]
-        text = io.BytesIO()
-        table.filter(pl.col(column).is_in(keep)).write_csv(text)
-        write_atomic(folder / name, text.getvalue())
+        _write_frame(folder / name, table.filter(pl.col(column).is_in(keep)))
+
+
+def _write_sample(competition: Competition, path: Path, test: Sequence[Sample]) -> None:
+    """A submission that says nothing: empty masks, one half, 0, the first class."""
+    form = competition.submission
+    first = (form.classes or tuple(competition.classes))[0]
+    nothing: dict[str, str | float] = {"rle": "", "probs": 0.5, "values": 0.0, "names": first}
+    with SubmissionWriter(path, form) as writer:
+        for sample in test:
+            writer.write(sample.id, *([nothing[form.format]] * form.width if form.format != "rle_objects" else []))
 
 
 def _write_solution(competition: Competition, board: Path, test: Sequence[Sample], usage: list[str]) -> None:
-    spec, form = competition.data, competition.submission
-
-    def runs(sample: Sample) -> tuple[rle.Runs, tuple[int, int]]:
-        shape = images.image_size(sample.image)
-        if sample.mask is None:
-            return rle.parse(sample.rle or "", shape[0] * shape[1], sample.id), shape
-        mask = masks.read_mask(sample.mask, "0/1" if spec.mask_values == "0/1" else "0/max")
-        if mask.shape != shape:
-            raise DataError(
-                f"mask is {mask.shape}, its image {shape}", where=sample.mask, remedy="replace or remove it"
-            )
-        return rle.runs_of(mask, form.order), shape
-
-    results = list(ordered_map(runs, test, WORKERS))
+    results = list(ordered_map(lambda sample: truth_of(competition, sample), test, WORKERS))
     write_solution(
         board / "solution.csv",
-        form,
+        truth_format(competition.submission, class_order(competition)),
         ids=[s.id for s in test],
-        shapes=[shape for _, shape in results],
-        runs=[r for r, _ in results],
+        shapes=[shape for _, shape in results if shape is not None],
+        truth=[values for values, _ in results],
         usage=usage,
     )
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a CSV file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
+    write_atomic(path, text.getvalue())
+
+
+def _write_frame(path: Path, table: pl.DataFrame) -> None:
+    text = io.BytesIO()
+    table.write_csv(text)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, text.getvalue())

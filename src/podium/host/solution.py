@@ -12,32 +12,49 @@ import numpy as np
 
 from podium.errors import DataError, nearest
 from podium.files import open_atomic
-from podium.formats.rle import Order, RleError, Runs, format_runs, parse
-from podium.formats.submission import SubmissionFormat, quoted
+from podium.formats.preflight import Values
+from podium.formats.rle import RleError, Runs, format_runs, parse
+from podium.formats.submission import SubmissionFormat, number_text, quoted
 from podium.formats.tables import ragged, records
 
 Shapes = Mapping[str, tuple[int, int]]
 
+SIZES = ("height", "width")
+"""Columns of the solution where targets are masks."""
+
+_NO_RUNS: Runs = np.zeros((0, 2), np.int64)
+
 
 @dataclass(frozen=True)
 class Solution:
-    """The true masks of the test samples.
+    """The truth about the test samples.
 
     Attributes:
         ids: The samples that score.
-        shapes: (height, width) of every sample, ignored ones too where known.
-        runs: The true mask of each of ``ids``.
+        shapes: (height, width) of every sample, ignored ones too where known; empty where targets are values.
+        truth: Of each of ``ids`` what a perfect submission has: the runs of its mask, of each class or of each object;
+            or its numbers; or its names.
         usage: The part of the board that each of ``ids`` scores on, "Public" or "Private".
-        order: How the runs count pixels.
         ignored: Samples that a submission has rows for but that do not score.
     """
 
     ids: tuple[str, ...]
     shapes: Shapes
-    runs: tuple[Runs, ...]
+    truth: tuple[Values, ...]
     usage: tuple[str, ...]
-    order: Order = "row"
     ignored: tuple[str, ...] = ()
+
+
+def truth_format(fmt: SubmissionFormat, names: Sequence[str]) -> SubmissionFormat:
+    """How the solution is written: as a submission; of a zip of masks as run-length masks, a row a class.
+
+    Args:
+        names: The classes, in their order.
+    """
+    if fmt.format != "png":
+        return fmt
+    several = {"class_column": "class", "classes": tuple(names)} if len(names) > 1 else {}
+    return SubmissionFormat(format="rle", id_column=fmt.id_column, id=fmt.id, **several)
 
 
 def write_solution(
@@ -45,24 +62,37 @@ def write_solution(
     fmt: SubmissionFormat,
     *,
     ids: Sequence[str],
-    shapes: Sequence[tuple[int, int]],
-    runs: Sequence[Runs],
+    shapes: Sequence[tuple[int, int]] = (),
+    truth: Sequence[Values],
     usage: Sequence[str],
 ) -> None:
-    """Write hidden labels as CSV, atomically: the submission's two columns, then height, width and Usage.
+    """Write hidden labels as CSV, atomically: the submission's columns, then height and width of masks, and Usage.
 
     Args:
         path: The file; gets its name when all is written.
         fmt: The submission format, whose columns, ids and order it shares.
         ids: The samples.
-        shapes: (height, width) of each.
-        runs: The true mask of each, counted in the order of ``fmt``.
+        shapes: (height, width) of each, where targets are masks.
+        truth: Of each what a perfect submission has; runs counted in the order of ``fmt``.
         usage: "Public", "Private" or "Ignored" for each.
     """
+    sizes = SIZES if shapes else ()
     with open_atomic(path) as f:
-        f.write(f"{quoted(fmt.id_column)},{quoted(fmt.value_column)},height,width,Usage\n".encode())
-        for sample, (height, width), true, part in zip(ids, shapes, runs, usage, strict=True):
-            f.write(f"{quoted(fmt.row_id(sample))},{format_runs(true)},{height},{width},{part}\n".encode())
+        f.write((",".join(map(quoted, (*fmt.columns, *sizes, "Usage"))) + "\n").encode())
+        for n, (sample, values, part) in enumerate(zip(ids, truth, usage, strict=True)):
+            size = [str(side) for side in shapes[n]] if shapes else []
+            for fields in _rows_of(sample, values, fmt):
+                f.write((",".join(map(quoted, [*fields, *size, part])) + "\n").encode())
+
+
+def _rows_of(sample: str, values: Values, fmt: SubmissionFormat) -> list[list[str]]:
+    texts = [v if isinstance(v, str) else number_text(v) if np.ndim(v) == 0 else format_runs(v) for v in values]  # type: ignore[arg-type]
+    if fmt.row_a_class:
+        label = [[c] if fmt.class_column else [] for c in fmt.classes]
+        return [[fmt.row_id(sample, c), *named, text] for c, named, text in zip(fmt.classes, label, texts, strict=True)]
+    if fmt.format == "rle_objects":
+        return [[fmt.row_id(sample), text] for text in texts or [""]]
+    return [[fmt.row_id(sample), *texts]]
 
 
 def read_solution(path: Path, fmt: SubmissionFormat, shapes: Shapes | None = None) -> Solution:
@@ -75,12 +105,13 @@ def read_solution(path: Path, fmt: SubmissionFormat, shapes: Shapes | None = Non
 
     Raises:
         DataError: naming file and line, if a column is missing, an id is double or misspelt, a mask is no mask of
-            its size, Usage is something else, or one part of the board is empty.
+            its size, a value is none, Usage is something else, or one part of the board is empty.
     """
     rows = records(path)
     line, names = next(rows)
-    sized = "height" in names and "width" in names
-    wanted = [fmt.id_column, fmt.value_column, "Usage"] + ([] if shapes is not None else ["height", "width"])
+    masks = fmt.format.startswith("rle")
+    sized = all(name in names for name in SIZES)
+    wanted = [*fmt.columns, "Usage", *(SIZES if masks and shapes is None else ())]
     for name in wanted:
         if name not in names:
             raise DataError(
@@ -93,52 +124,79 @@ def read_solution(path: Path, fmt: SubmissionFormat, shapes: Shapes | None = Non
     for line, fields in rows:
         if len(fields) != len(names):
             raise ragged(path, line, len(fields), len(names))
-        reader.row(line, dict(zip(names, fields, strict=True)), sized)
+        reader.row(line, dict(zip(names, fields, strict=True)), masks and sized)
     return reader.solution()
 
 
 class _Reader:
     def __init__(self, path: Path, fmt: SubmissionFormat, shapes: dict[str, tuple[int, int]]) -> None:
         self.path, self.fmt, self.shapes = path, fmt, shapes
-        self.lines: dict[str, int] = {}
-        self.ids: list[str] = []
-        self.runs: list[Runs] = []
-        self.usage: list[str] = []
-        self.ignored: list[str] = []
+        self.masks = fmt.format.startswith("rle")
+        self.lines: dict[tuple[str, str], int] = {}
+        self.found: dict[str, dict[str, Values]] = {}
+        self.usage: dict[str, str] = {}
 
     def row(self, line: int, values: dict[str, str], sized: bool) -> None:
         where = f"{self.path} line {line}"
         row_id = values[self.fmt.id_column]
-        sample = self.fmt.sample_id(row_id)
-        if sample is None:
+        split = self.fmt.split_id(row_id)
+        if split is None:
             raise DataError(f"the id '{row_id}' is not spelled as {self.fmt.id}", where=where)
-        if self.lines.setdefault(sample, line) != line:
-            raise DataError(f"'{row_id}' is there already, on line {self.lines[sample]}", where=where)
+        sample, label = split[0], split[1] or values.get(self.fmt.class_column or "", "")
+        if self.fmt.row_a_class and label not in self.fmt.classes:
+            raise DataError(f"'{label}' is no class", where=where, remedy=nearest(label, self.fmt.classes))
+        if self.fmt.format == "rle_objects":
+            label = str(line)
+        if self.lines.setdefault((sample, label), line) != line:
+            raise DataError(f"'{row_id}' is there already, on line {self.lines[sample, label]}", where=where)
         usage = values["Usage"].strip().capitalize()
         if usage not in ("Public", "Private", "Ignored"):
             raise DataError(f"Usage is '{values['Usage']}'", where=where, expected="Public, Private or Ignored")
+        if self.usage.setdefault(sample, usage) != usage:
+            raise DataError(f"Usage of '{row_id}' is {usage}, and {self.usage[sample]} in a row above", where=where)
         if sized:
             self.shapes[sample] = _side(values, "height", where), _side(values, "width", where)
-        if usage == "Ignored":
-            self.ignored.append(sample)
-            return
-        if sample not in self.shapes:
+        if usage != "Ignored":
+            texts = [values[name] for name in self.fmt.value_columns]
+            self.found.setdefault(sample, {})[label] = self._values(sample, row_id, texts, where)
+
+    def _values(self, sample: str, row_id: str, texts: list[str], where: str) -> Values:
+        if self.masks and sample not in self.shapes:
             raise DataError(f"the size of '{row_id}' is not known", where=where, remedy="add columns height, width")
-        height, width = self.shapes[sample]
+        if self.masks:
+            height, width = self.shapes[sample]
+            try:
+                return tuple(parse(text, height * width) for text in texts)
+            except RleError as error:
+                raise DataError(error.found, where=f"{where}, '{row_id}'", expected=error.expected) from None
+        if self.fmt.format == "names":
+            return tuple(texts)
         try:
-            self.runs.append(parse(values[self.fmt.value_column], height * width))
-        except RleError as error:
-            raise DataError(error.found, where=f"{where}, '{row_id}'", expected=error.expected) from None
-        self.ids.append(sample)
-        self.usage.append(usage)
+            return tuple(float(text) for text in texts)
+        except ValueError:
+            raise DataError(f"{texts} are not all numbers", where=f"{where}, '{row_id}'") from None
 
     def solution(self) -> Solution:
         for part in ("Public", "Private"):
-            if part not in self.usage:
+            if part not in self.usage.values():
                 raise DataError(f"no row has the Usage {part}", where=self.path, expected="both parts of the board")
         return Solution(
-            tuple(self.ids), self.shapes, tuple(self.runs), tuple(self.usage), self.fmt.order, tuple(self.ignored)
+            tuple(self.found),
+            self.shapes,
+            tuple(self._truth(sample, rows) for sample, rows in self.found.items()),
+            tuple(self.usage[sample] for sample in self.found),
+            tuple(sample for sample, usage in self.usage.items() if usage == "Ignored"),
         )
+
+    def _truth(self, sample: str, rows: dict[str, Values]) -> Values:
+        if self.fmt.format == "rle_objects":
+            return tuple(runs for row in rows.values() for runs in row if len(runs))  # type: ignore[arg-type,return-value]
+        if not self.fmt.row_a_class:
+            return next(iter(rows.values()))
+        missing = [c for c in self.fmt.classes if c not in rows]
+        if missing and not self.masks:
+            raise DataError(f"'{sample}' has no row for '{missing[0]}'", where=self.path)
+        return tuple(rows[c][0] if c in rows else _NO_RUNS for c in self.fmt.classes)  # type: ignore[return-value]
 
 
 def _side(values: dict[str, str], name: str, where: str) -> int:

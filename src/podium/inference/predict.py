@@ -3,51 +3,61 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from podium.config import write_toml
 from podium.data.competition import Competition
-from podium.data.geometry import mask_at
 from podium.data.store import ordered_map
-from podium.errors import LedgerError
+from podium.errors import DataError, LedgerError
 from podium.files import building
-from podium.formats import rle
+from podium.formats.mask_archive import MaskArchive
 from podium.formats.submission import SubmissionWriter
-from podium.inference.sources import TestImages
+from podium.inference.answers import Answer, answers_of_masks, answers_of_values, numbers_of_masks
+from podium.inference.sources import TestSet
 from podium.ledger.attempts import Attempt
-from podium.models import create_model
+from podium.ledger.submissions import ARCHIVE, TABLE, file_in
+from podium.metrics import Metric
 from podium.progress import duration, say, track
 from podium.training import checkpoint
+from podium.training.choice import chosen
 from podium.training.device import create_fabric, device_name, to_device
 from podium.training.evaluate import Predictor
+from podium.training.tasks import ClassMapTask, MaskTask, TableTask, create_task
 
-Pixels = NDArray[np.uint8]
+Array = NDArray[Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A finished submission file and what it is made of: `submissions/NNNN-name/`."""
+    """A finished submission file and what it is made of: `submissions/NNNN-name/`.
+
+    Attributes:
+        rows: Samples in the file.
+        empty: Those without a foreground pixel or an object; None where values are predicted, or classes.
+    """
 
     folder: Path
     attempt: int
     name: str
     cv: float | None
     rows: int
-    empty: int
+    empty: int | None
     images_per_s: float
 
     @property
     def file(self) -> Path:
         """The submission file."""
-        return self.folder / "submission.csv.gz"
+        return file_in(self.folder)
 
 
-def load_models(attempt: Attempt) -> Predictor:
+def load_models(attempt: Attempt, competition: Competition, metric: Metric) -> Predictor:
     """A predictor over the models of every fold of an attempt.
 
     Raises:
@@ -56,63 +66,119 @@ def load_models(attempt: Attempt) -> Predictor:
     if not attempt.runs:
         raise LedgerError(f"attempt {attempt.id} has no trained fold", remedy=f"run: podium resume {attempt.id}")
     fabric = create_fabric(attempt.recipe.train.precision)
-    which = f"{attempt.recipe.train.checkpoint}.pt"
-    models = []
-    for run in attempt.runs:
-        model = create_model(attempt.recipe.model)
-        checkpoint.load_weights(run.folder / which, model)
+    models, tasks = [], []
+    for file in (file for run in attempt.runs for file in chosen(run.folder, attempt.recipe.train.checkpoint)):
+        task = create_task(competition, metric, attempt.recipe)
+        task.load_state(checkpoint.load(file).get("task", {}))
+        model = task.create_model(load=False)
+        checkpoint.load_weights(file, model)
         models.append(to_device(model, fabric))
-    return Predictor(fabric, models, attempt.recipe)
+        tasks.append(task)
+    return Predictor(fabric, models, tasks)
 
 
 def predict_test(
-    attempt: Attempt,
-    competition: Competition,
-    ids: Sequence[str],
-    source: TestImages,
-    rows: dict[str, int],
-    folder: Path,
+    attempt: Attempt, competition: Competition, metric: Metric, ids: Sequence[str], test: TestSet, folder: Path
 ) -> Prediction:
     """Predict every test image with the mean of the attempt's folds and write the submission file.
 
     Args:
-        ids: Sample ids in the order the file wants them.
-        source: The test images (StoredImages or DecodedImages).
-        rows: {id: row in ``source``}; an id without a row is written as empty.
-        folder: Gets `submission.csv.gz` and `prediction.toml`, finished or not at all.
+        ids: Sample ids in the order the file wants them. One without a row in ``test`` has an empty mask, or the mean
+            of what is predicted for the others.
+        folder: Gets `submission.csv.gz`, or `submission.zip`, and `prediction.toml`, finished or not at all.
     """
-    predictor = load_models(attempt)
-    recipe, order = attempt.recipe, competition.submission.order
+    predictor = load_models(attempt, competition, metric)
     say(f"  {len(predictor.models)} models on {device_name(predictor.fabric)}")
-    known = [id for id in ids if id in rows]
-    by_row = {rows[id]: id for id in known}
-
-    def mask(row: int, probs: Pixels) -> NDArray[np.bool_]:
-        return mask_at(probs, source.original(row), recipe.predict.threshold, predictor.preprocess.spatial)
-
-    def encode(item: tuple[int, Pixels]) -> tuple[str, str]:
-        row, probs = item
-        return by_row[row], rle.encode(mask(row, probs), order)
-
-    started, empty, written = time.monotonic(), 0, iter(ids)
+    started, task = time.monotonic(), predictor.task
     with building(folder) as temporary:
-        with SubmissionWriter(temporary / "submission.csv.gz", competition.submission) as writer:
-            stream = predictor.stream(source, [rows[id] for id in known], 2 * recipe.train.batch_size)
-            encoded = ordered_map(encode, track(stream, "predicting", len(known)), workers=2, ahead=16)
-            for id, text in _with_missing(encoded, written, rows):
-                writer.write(id, text)
-                empty += not text
+        if isinstance(task, TableTask):
+            empty = None
+            _write_values(temporary / TABLE, predictor, competition, ids, test)
+        elif competition.submission.format == "png":
+            empty = _write_pngs(temporary / ARCHIVE, predictor, competition, ids, test)
+        else:
+            empty = _write_masks(temporary / TABLE, predictor, competition, ids, test)
         rate = len(ids) / max(time.monotonic() - started, 1e-9)
-        facts = {"attempt": attempt.id, "name": attempt.name, "rows": len(ids), "empty": empty, "images_per_s": rate}
-        facts |= {"cv": attempt.cv, "models": len(predictor.models)}
+        facts = {"attempt": attempt.id, "name": attempt.name, "rows": len(ids), "images_per_s": rate}
+        facts |= {"cv": attempt.cv, "models": len(predictor.models)} | ({} if empty is None else {"empty": empty})
         write_toml(temporary / "prediction.toml", facts)
-    say(f"  {len(ids)} images in {duration(time.monotonic() - started)}, {empty} predicted empty")
+    told = "" if empty is None else f", {empty} predicted empty"
+    say(f"  {len(ids)} images in {duration(time.monotonic() - started)}{told}")
     return Prediction(folder, attempt.id, attempt.name, attempt.cv, len(ids), empty, rate)
 
 
-def _with_missing(
-    encoded: Iterator[tuple[str, str]], ids: Iterator[str], rows: dict[str, int]
-) -> Iterator[tuple[str, str]]:
-    """``encoded``, with an empty mask put in for every id that has no image."""
-    for id in ids:
-        yield next(encoded) if id in rows else (id, "")
+def _decided(
+    predictor: Predictor, ids: Sequence[str], test: TestSet, decide: Callable[[Array, tuple[int, int]], T]
+) -> Iterator[T]:
+    """What is decided of the probabilities of each id that has an image, in order; a few images are in memory."""
+    known = [test.rows[id] for id in ids if id in test.rows]
+    stream = predictor.stream(test.images, known, predictor.recipe.train.val_batch)
+
+    def of(item: tuple[int, Array]) -> T:
+        return decide(item[1], test.images.original(item[0]))
+
+    return ordered_map(of, track(stream, "predicting", len(known)), workers=2, ahead=8)
+
+
+def _write_masks(
+    path: Path, predictor: Predictor, competition: Competition, ids: Sequence[str], test: TestSet
+) -> int | None:
+    """Write run-length masks; how many are empty, where a sample may be that."""
+    task, fmt = predictor.task, competition.submission
+    assert isinstance(task, MaskTask)
+    found = _decided(predictor, ids, test, answers_of_masks(task, fmt, predictor.preprocess))
+    nothing: Answer = () if fmt.format == "rle_objects" else ("",) * fmt.width
+    empty = 0
+    with SubmissionWriter(path, fmt) as writer:
+        for id in ids:
+            answer = next(found) if id in test.rows else nothing
+            writer.write(id, *answer)
+            empty += not any(answer)
+    return None if isinstance(task, ClassMapTask) else empty
+
+
+def _write_pngs(
+    path: Path, predictor: Predictor, competition: Competition, ids: Sequence[str], test: TestSet
+) -> int | None:
+    """Write a zip of PNG masks; how many are empty, where there is one class alone."""
+    task = predictor.task
+    assert isinstance(task, MaskTask)
+    found = _decided(predictor, ids, test, numbers_of_masks(task, predictor.preprocess))
+    empty = 0
+    with MaskArchive(path, competition.submission) as archive:
+        for id in ids:
+            if id not in test.rows:
+                raise DataError(
+                    f"the test image '{id}' is excluded, and a PNG mask needs its size",
+                    where="exclude.csv",
+                    remedy="mend the image and take it out of exclude.csv",
+                )
+            mask = next(found)
+            archive.write(id, mask)
+            empty += not mask.any()
+    return None if isinstance(task, ClassMapTask) else empty
+
+
+def _write_values(
+    path: Path, predictor: Predictor, competition: Competition, ids: Sequence[str], test: TestSet
+) -> None:
+    """Write a row of values a sample."""
+    task = predictor.task
+    assert isinstance(task, TableTask)
+    if task.width and not all(any(texts) for texts in test.inputs):
+        raise DataError(
+            f"there are no {', '.join(competition.data.inputs)} for the test images, and the model was trained with",
+            where="competition.toml: data.inputs_csv",
+            expected="a CSV file with these columns and a row for each training and test image",
+            remedy="set data.inputs_csv and data.inputs_id_column",
+        )
+    answer_of = answers_of_values(task, competition.submission)
+    known = [id for id in ids if id in test.rows]
+    stream = predictor.stream(
+        test.images, [test.rows[id] for id in known], predictor.recipe.train.val_batch, test.inputs
+    )
+    found = {id: values for id, (_, values) in zip(known, track(stream, "predicting", len(known)), strict=True)}
+    mean = np.mean(list(found.values()), axis=0) if found else np.zeros(task.outputs)
+    with SubmissionWriter(path, competition.submission) as writer:
+        for id in ids:
+            writer.write(id, *answer_of(found.get(id, mean)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -10,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from podium.data.competition import Competition
-from podium.data.loader import Images
 from podium.data.prepare import Preparer, decode_sample
 from podium.data.preprocess import Input, Preprocess
 from podium.data.ready import exclude, store_problems
 from podium.data.samples import Sample, read_exclusions
 from podium.data.store import Store
+from podium.data.views import Images, Montages
 from podium.formats import images
 
 Pixels = NDArray[np.uint8]
@@ -42,7 +43,7 @@ class DecodedImages:
         return self.preprocess.spatial.shape(self.original(i))
 
     def image(self, i: int) -> Pixels:
-        """Image ``i``, uint8 (H, W, 3)."""
+        """Image ``i``, uint8 (H, W, C)."""
         return decode_sample(self.samples[i], self.preprocess)[0]
 
     def original(self, i: int) -> tuple[int, int]:
@@ -65,7 +66,7 @@ class StoredImages:
         return self.store.shape(i)
 
     def image(self, i: int) -> Pixels:
-        """Image ``i``, uint8 (H, W, 3)."""
+        """Image ``i``, uint8 (H, W, C)."""
         return self.store.image(i)
 
     def original(self, i: int) -> tuple[int, int]:
@@ -73,19 +74,49 @@ class StoredImages:
         return self._original[i]
 
 
-def open_test_images(
-    competition: Competition, root: Path, test: Sequence[Sample], given: Input
-) -> tuple[TestImages, dict[str, int]]:
-    """The test images of a workspace, pre-processed, and {id: row}; images in `exclude.csv` have no row.
+class TestMontages(Montages):
+    """Several images of each sample as one; there are no masks to bring back to an original size."""
+
+    def original(self, i: int) -> tuple[int, int]:
+        """(height, width) of the whole picture."""
+        return self.shape(i)
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The test samples of a workspace, pre-processed.
+
+    Attributes:
+        rows: {id: row in ``images``}; images in `exclude.csv` have none.
+        inputs: What `data.inputs` are for each row, as text.
+    """
+
+    images: TestImages
+    rows: dict[str, int]
+    inputs: list[tuple[str, ...]] = field(default_factory=list)
+
+
+def open_test_images(competition: Competition, root: Path, test: Sequence[Sample], given: Input) -> TestSet:
+    """The test images of a workspace, pre-processed.
 
     Raises:
         DataError: naming the images that cannot be read, unless they are excluded.
     """
-    preparer = Preparer(competition, root / ".podium" / "cache")
+    preparer, preprocess = Preparer(competition, root / ".podium" / "cache"), Preprocess.of(given, root)
+    views = [(f" {view}" * (n > 0), n) for n, view in enumerate(competition.data.views)]
+    shown = [(name, [replace(s, image=s.views[n]) for s in test]) for name, n in views] or [("", list(test))]
     if preparer.fits(test, given):
-        _, store = preparer.images("test images", test, given)
-        exclude(root / "exclude.csv", store_problems(store))
-        return StoredImages(store), {id: i for id, i in store.row.items() if id not in store.errors}
-    excluded = read_exclusions(root / "exclude.csv")
-    usable = preparer.fixes.apply([s for s in test if s.id not in excluded])
-    return DecodedImages(usable, preparer.preprocess(given)), {s.id: i for i, s in enumerate(usable)}
+        stores = [preparer.images(f"test images{name}", samples, given)[1] for name, samples in shown]
+        exclude(root / "exclude.csv", [p for store in stores for p in store_problems(store)])
+        bad = {id for store in stores for id in store.errors}
+        rows = {id: i for id, i in stores[0].row.items() if id not in bad}
+        sources: list[TestImages] = [StoredImages(store) for store in stores]
+        used = list(test)
+    else:
+        excluded = read_exclusions(root / "exclude.csv")
+        used = [s for s in test if s.id not in excluded]
+        rows = {s.id: i for i, s in enumerate(used)}
+        kept = [preparer.fixes.apply([s for s in samples if s.id in rows]) for _, samples in shown]
+        sources = [DecodedImages(samples, preparer.preprocess(given)) for samples in kept]
+    source = sources[0] if len(sources) == 1 else TestMontages(sources, preprocess.canvas)
+    return TestSet(source, rows, [s.inputs for s in used])

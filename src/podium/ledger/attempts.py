@@ -15,8 +15,9 @@ import polars as pl
 from podium.config import difference, parse_value, read_toml, write_toml
 from podium.errors import LedgerError, PodiumError, nearest
 from podium.files import building, is_complete, write_atomic
-from podium.ledger.fold_runs import FoldRun, finished_runs
+from podium.ledger.fold_runs import FoldRun, finished_runs, pooled_score
 from podium.ledger.verdict import Verdict
+from podium.metrics import get_metric
 from podium.recipe import Recipe
 
 _FOLDER = re.compile(r"(\d{4,})-([a-z0-9][a-z0-9_-]*)")
@@ -104,10 +105,18 @@ class Attempt:
             raise LedgerError(f"'{twice}' is scored in two folds", where=self.folder)
         return table
 
+    def fold_scores(self, seed: int = 0) -> dict[int, float]:
+        """{fold: score} of the finished folds."""
+        return {run.fold: run.score for run in self.runs if run.seed == seed}
+
     @property
     def cv(self) -> float | None:
-        """The metric over the out-of-fold scores so far; None before the first fold."""
-        return float(self.out_of_fold()["score"].mean()) if self.trained_folds() else None  # type: ignore[arg-type]
+        """The metric over the out-of-fold samples so far, all folds together; None before the first fold."""
+        if not self.trained_folds():
+            return None
+        name = str(self.runs[0].facts.get("metric", ""))  # a mean of scores needs none
+        metric = get_metric(name, f"{self.runs[0].folder}/run.toml", self.folder.parents[1]) if name else None
+        return pooled_score(self.out_of_fold(), metric)
 
     @property
     def seconds(self) -> float:
@@ -132,6 +141,13 @@ def change_text(change: dict[str, tuple[Any, Any]], parent: int | None) -> str:
 
 
 def _show(value: Any) -> str:
+    """As a recipe spells it, but text without quotes and tables without what is empty."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {_show(v)}" for k, v in value.items() if v != {}) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_show, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return "unset" if value is None else str(value)
 
 

@@ -12,6 +12,10 @@ import polars as pl
 from podium.config import read_toml
 from podium.errors import LedgerError
 from podium.files import is_complete
+from podium.metrics import Measured, Metric
+
+OOF_VALUES = "values.parquet"
+"""In `oof/`, the predictions of a table's samples: id, and a column an output."""
 
 _NAME = re.compile(r"fold(\d+)-seed(\d+)")
 
@@ -54,7 +58,9 @@ class FoldRun:
             ) from None
 
     def scores(self) -> pl.DataFrame:
-        """One row a sample: id, group, fold, score, intersection, predicted, truth.
+        """One row a sample: id, group, fold, score, and the columns of `metrics.Measured`.
+
+        The score is null for a metric that is of all samples together.
 
         Raises:
             LedgerError: if the file is missing or damaged.
@@ -68,6 +74,16 @@ class FoldRun:
                 where=self.folder,
                 remedy="restore the file; or delete this folder and train the fold again: podium resume",
             ) from None
+
+
+def pooled_score(table: pl.DataFrame, metric: Metric | None) -> float:
+    """The metric over the samples of several folds, from `FoldRun.scores` of each.
+
+    The mean of the samples' scores where there is one each, else of their raw material together.
+    """
+    if metric is None or table["score"].null_count() == 0:
+        return float(table["score"].mean())  # type: ignore[arg-type]
+    return Measured.of_columns(metric.kind, table.to_dict(as_series=False)).score(metric)
 
 
 def finished_runs(attempt: Path) -> list[FoldRun]:

@@ -8,7 +8,12 @@ from pathlib import Path
 from podium.errors import BoardError, nearest
 from podium.files import is_complete
 
-FILE = "submission.csv.gz"
+TABLE, ARCHIVE = "submission.csv.gz", "submission.zip"
+
+
+def file_in(folder: Path) -> Path:
+    """The submission file of a prediction's folder: a table, or a zip of masks."""
+    return folder / (ARCHIVE if (folder / ARCHIVE).exists() else TABLE)
 
 
 class Submissions:

@@ -106,10 +106,13 @@ def f_beta_samples(truth: Table, predicted: Table, *, beta: float = 1.0) -> Floa
 def quadratic_kappa(truth: Table, predicted: Table) -> float:
     """Agreement of two ratings beyond chance: 1 - Σ w O / Σ w E with w = (i - j)², over all samples together.
 
-    1 if both are the same constant. Predictions must be whole numbers: round them first, with tuned thresholds.
+    1 if both are the same constant. Predictions must be whole numbers: round them first, with tuned thresholds. Of
+    probabilities of the classes, (N, C), the likeliest class counts.
 
     Source: Cohen 1968, Weighted kappa.
     """
+    if np.ndim(truth) == 1 and np.ndim(predicted) == 2:
+        predicted = np.asarray(predicted).argmax(axis=1)
     true, guessed = columns(truth, predicted)
     if true.shape[1] != 1 or (true % 1 != 0).any() or (guessed % 1 != 0).any():
         raise DataError("ratings are not whole numbers", expected="one whole number a sample")

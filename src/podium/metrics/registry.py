@@ -39,6 +39,8 @@ class Metric:
         description: One line for people; says how samples are put together.
         samples: One score a sample, float64 of shape (N,), where there is one; the score is then their mean.
         whole: The score of all samples together, where it is not that mean.
+        relative: Whether errors count in proportion to the truth, as those of logarithms do.
+        whole_numbers: Whether predicted numbers have to be whole.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Metric:
     description: str
     samples: Callable[..., Floats] | None = None
     whole: Callable[..., float] | None = None
+    relative: bool = False
+    whole_numbers: bool = False
 
     def __post_init__(self) -> None:
         if (self.samples is None) == (self.whole is None):
@@ -162,6 +166,7 @@ METRICS: dict[str, Metric] = {
             "table",
             "quadratic weighted kappa of whole numbers, over all samples",
             whole=c.quadratic_kappa,
+            whole_numbers=True,
         ),
         Metric("mae", False, "table", "absolute error, mean over columns and samples", regression.absolute_error),
         Metric(
@@ -170,9 +175,12 @@ METRICS: dict[str, Metric] = {
             "table",
             "absolute error as a share of the truth, mean over columns and samples",
             regression.percentage_error,
+            relative=True,
         ),
         Metric("rmse", False, "table", "root of the mean squared error, mean over columns", whole=regression.rmse),
-        Metric("rmsle", False, "table", "rmse of log(1 + value), mean over columns", whole=regression.rmsle),
+        Metric(
+            "rmsle", False, "table", "rmse of log(1 + value), mean over columns", whole=regression.rmsle, relative=True
+        ),
         Metric("r2", True, "table", "coefficient of determination, mean over columns", whole=regression.r2),
     )
 }

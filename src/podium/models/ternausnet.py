@@ -1,20 +1,21 @@
-"""TernausNet: a VGG encoder and a decoder of convolutions and transposed convolutions, concatenated skips."""
+"""TernausNet: a VGG encoder, and a decoder that doubles the resolution block by block, concatenated skips."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from podium.models.base import SegmentationModel, initialise, scaled
+from podium.models.decoder import ConvRelu, DecoderBlock, kernel_of
 from podium.models.factory import register_model
+from podium.models.vgg import VGG11, VGG16, vgg_features, vgg_stages
 from podium.recipe import ModelConfig
 
-VGG11 = ((64,), (128,), (256, 256), (512, 512), (512, 512))
-"""Filters of the 3x3 convolutions of VGG-11, stage by stage; a 2x2 maximum ends each stage."""
 
-
-class TernausNet11(SegmentationModel):
-    """UNet on VGG-11, without norms: 22,927,393 parameters at width 1 with one class, stride 32.
+class TernausNet(SegmentationModel):
+    """UNet on a VGG, without norms; stride 32.
 
     `encoder` numbers its layers as torchvision's ``vgg11().features`` does, and the other layers are named as in the
     published code, so weights of either fit. Weights start as `initialise` says.
@@ -22,23 +23,34 @@ class TernausNet11(SegmentationModel):
     Args:
         in_channels: Channels of the images.
         classes: Channels of the logits.
+        stages: Filters of the encoder.
+        after: Filters behind center, dec5, dec4, dec3 and dec2.
         width: Multiplies every number of filters; each is rounded, and at least 4.
-
-    Source: Iglovikov & Shvets 2018 (arXiv 1801.05746), fig. 2; github.com/ternaus/TernausNet.
+        kernel: Of the transposed convolutions; 0 = bilinear, then two convolutions.
     """
 
-    def __init__(self, in_channels: int = 3, classes: int = 1, *, width: float = 1.0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        stages: Sequence[Sequence[int]],
+        after: tuple[int, int, int, int, int],
+        *,
+        width: float,
+        kernel: int,
+    ) -> None:
         super().__init__(stride=32)
-        stages = [[scaled(filters, width) for filters in stage] for stage in VGG11]
-        f32, f64, f128, f256, f512 = (scaled(filters, width) for filters in (32, 64, 128, 256, 512))
-        skip1, skip2, skip3, skip4, skip5 = (stage[-1] for stage in stages)
-        self.encoder = _vgg(in_channels, stages)
-        self.center = DecoderBlock(skip5, f512, f256)
-        self.dec5 = DecoderBlock(f256 + skip5, f512, f256)
-        self.dec4 = DecoderBlock(f256 + skip4, f512, f128)
-        self.dec3 = DecoderBlock(f128 + skip3, f256, f64)
-        self.dec2 = DecoderBlock(f64 + skip2, f128, f32)
-        self.dec1 = ConvRelu(f32 + skip1, f32)
+        filters = vgg_stages(stages, width)
+        skip1, skip2, skip3, skip4, skip5 = (stage[-1] for stage in filters)
+        out5, out4, out3, out2, out1 = (scaled(n, width) for n in after)
+        f32, f128, f256, f512 = (scaled(n, width) for n in (32, 128, 256, 512))
+        self.encoder = vgg_features(in_channels, filters)
+        self.center = DecoderBlock(skip5, f512, out5, kernel)
+        self.dec5 = DecoderBlock(out5 + skip5, f512, out4, kernel)
+        self.dec4 = DecoderBlock(out4 + skip4, f512, out3, kernel)
+        self.dec3 = DecoderBlock(out3 + skip3, f256, out2, kernel)
+        self.dec2 = DecoderBlock(out2 + skip2, f128, out1, kernel)
+        self.dec1 = ConvRelu(out1 + skip1, f32)
         self.final = nn.Conv2d(f32, classes, 1)
         initialise(self, self.final)
 
@@ -55,43 +67,49 @@ class TernausNet11(SegmentationModel):
         return self.final(x)
 
 
-class ConvRelu(nn.Module):
-    """A 3x3 convolution and a ReLU."""
+class TernausNet11(TernausNet):
+    """TernausNet on VGG-11: 22,927,393 parameters at width 1 with one class.
 
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(before, after, 3, padding=1)
+    Transposed convolutions of 3x3; of 4x4 (`kernel` = 4) in the repository of the surgery paper, and bilinear
+    (`kernel` = 0) in that of the angiodysplasia paper.
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Features of the same height and width."""
-        return torch.relu_(self.conv(x))
+    Source: Iglovikov & Shvets 2018 (arXiv 1801.05746), fig. 2; github.com/ternaus/TernausNet, UNet11.
+    """
 
-
-class DecoderBlock(nn.Module):
-    """A 3x3 convolution, then a 3x3 transposed convolution that doubles the resolution, each with a ReLU."""
-
-    def __init__(self, before: int, middle: int, after: int) -> None:
-        super().__init__()
-        grow = nn.ConvTranspose2d(middle, after, 3, stride=2, padding=1, output_padding=1)
-        self.block = nn.Sequential(ConvRelu(before, middle), grow, nn.ReLU(inplace=True))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Features of twice the height and width."""
-        return self.block(x)
+    def __init__(self, in_channels: int = 3, classes: int = 1, *, width: float = 1.0, kernel: int = 3) -> None:
+        super().__init__(in_channels, classes, VGG11, (256, 256, 128, 64, 32), width=width, kernel=kernel)
 
 
-def _vgg(in_channels: int, stages: list[list[int]]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    before = in_channels
-    for stage in stages:
-        for after in stage:
-            layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(inplace=True)]
-            before = after
-        layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers)
+class TernausNet16(TernausNet):
+    """TernausNet on VGG-16: transposed convolutions of 4x4, or bilinear (`kernel` = 0).
+
+    Source: Shvets et al. 2018 (arXiv 1803.01207); github.com/ternaus/robot-surgery-segmentation, UNet16; with bilinear
+    github.com/ternaus/TernausNet, UNet16 with is_deconv=False.
+    """
+
+    def __init__(self, in_channels: int = 3, classes: int = 1, *, width: float = 1.0, kernel: int = 4) -> None:
+        super().__init__(in_channels, classes, VGG16, (256, 256, 256, 64, 32), width=width, kernel=kernel)
 
 
-@register_model("ternausnet11", reads=("width",), summary="VGG-11 encoder, transposed convolutions, no norms")
+@register_model(
+    "ternausnet11",
+    reads=("width", "upsample", "pretrained"),
+    imagenet="vgg11",
+    summary="VGG-11 encoder, concatenated skips, transposed convolutions or bilinear, no norms",
+)
 def build_ternausnet11(config: ModelConfig, in_channels: int, classes: int) -> SegmentationModel:
     """The TernausNet-11 of a recipe."""
-    return TernausNet11(in_channels, classes, width=config.width)
+    kernel = kernel_of(config.upsample, "ternausnet11", "deconv3")
+    return TernausNet11(in_channels, classes, width=config.width, kernel=kernel)
+
+
+@register_model(
+    "ternausnet16",
+    reads=("width", "upsample", "pretrained"),
+    imagenet="vgg16",
+    summary="VGG-16 encoder, concatenated skips, transposed convolutions or bilinear, no norms",
+)
+def build_ternausnet16(config: ModelConfig, in_channels: int, classes: int) -> SegmentationModel:
+    """The TernausNet-16 of a recipe."""
+    kernel = kernel_of(config.upsample, "ternausnet16", "deconv4")
+    return TernausNet16(in_channels, classes, width=config.width, kernel=kernel)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from podium.errors import ModelError
+from podium.errors import ModelError, nearest
 from podium.models.base import SegmentationModel, initialise, scaled
 from podium.models.factory import register_model
 from podium.recipe import ModelConfig
@@ -20,7 +20,8 @@ Upsample = Literal["nearest", "bilinear", "deconv"]
 class UNet(SegmentationModel):
     """UNet with padded convolutions: level l has filters * 2^l filters, `stride` is 2^(depth - 1).
 
-    Weights start as `initialise` says, norms as the identity.
+    Weights start as `initialise` says, norms as the identity. With 64 filters (width 2), batch norm and ``deconv`` the
+    tensors are those of github.com/milesial/Pytorch-UNet in order, and its published weights fit.
 
     Args:
         in_channels: Channels of the images.
@@ -48,17 +49,13 @@ class UNet(SegmentationModel):
     ) -> None:
         super().__init__(stride=2 ** (depth - 1))
         counts = [filters * 2**level for level in range(depth)]
-        self.norm = norm
-        self.pool = nn.MaxPool2d(2)
+        self.norm_stride = self.stride if norm == "batch" else None
+        self.norm_remedy = "set model.depth lower or model.norm=group"
         self.encoder = nn.ModuleList(
             _double_conv(before, after, norm) for before, after in zip([in_channels, *counts[:-1]], counts, strict=True)
         )
-        steps = list(zip(counts[:0:-1], counts[-2::-1], strict=True))  # (filters below, filters here), upwards
-        grown = [here if upsample == "deconv" else below for below, here in steps]
-        self.grow = nn.ModuleList(_upsample(below, here, upsample) for below, here in steps)
-        self.decoder = nn.ModuleList(
-            _double_conv(before + here, here, norm) for before, (_, here) in zip(grown, steps, strict=True)
-        )
+        steps = zip(counts[:0:-1], counts[-2::-1], strict=True)  # (filters below, filters here), upwards
+        self.decoder = nn.ModuleList(UpBlock(below, here, norm, upsample) for below, here in steps)
         self.head = nn.Conv2d(filters, classes, 1)
         initialise(self, self.head)
 
@@ -67,21 +64,23 @@ class UNet(SegmentationModel):
         x = self.encoder[0](images)
         for level in self.encoder[1:]:
             skips.append(x)
-            x = self.pool(x)
-            self._check_batch_norm(x)
-            x = level(x)
-        for grow, level in zip(self.grow, self.decoder, strict=True):
-            x = level(torch.cat([grow(x), skips.pop()], dim=1))
+            x = level(torch.max_pool2d(x, 2))
+        for level in self.decoder:
+            x = level(x, skips.pop())
         return self.head(x)
 
-    def _check_batch_norm(self, x: Tensor) -> None:
-        if self.training and self.norm == "batch" and x.shape[0] * x.shape[2] * x.shape[3] == 1:
-            raise ModelError(
-                "batch norm cannot train on a single value per channel",
-                where="model.norm",
-                expected=f"more than one image in a batch, or images larger than {self.stride}x{self.stride}",
-                remedy="set train.batch_size higher, model.depth lower or model.norm=group",
-            )
+
+class UpBlock(nn.Module):
+    """Features of the level below, doubled in resolution and beside the skip, through two convolutions."""
+
+    def __init__(self, below: int, here: int, norm: Norm, upsample: Upsample) -> None:
+        super().__init__()
+        self.grow = _upsample(below, here, upsample)
+        self.conv = _double_conv((here if upsample == "deconv" else below) + here, here, norm)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Features of the resolution of ``skip``."""
+        return self.conv(torch.cat([skip, self.grow(x)], dim=1))
 
 
 def _double_conv(before: int, after: int, norm: Norm) -> nn.Sequential:
@@ -109,11 +108,19 @@ def _upsample(below: int, here: int, kind: Upsample) -> nn.Module:
 )
 def build_unet(config: ModelConfig, in_channels: int, classes: int) -> SegmentationModel:
     """The UNet of a recipe: 32 * width filters at full resolution."""
+    upsample = config.upsample or "nearest"
+    if upsample not in get_args(Upsample):
+        raise ModelError(
+            f"unet does not have '{upsample}'",
+            where="model.upsample",
+            expected="one of: " + ", ".join(get_args(Upsample)),
+            remedy=nearest(upsample, get_args(Upsample)),
+        )
     return UNet(
         in_channels,
         classes,
         filters=scaled(32, config.width),
         depth=config.depth,
         norm=config.norm,
-        upsample=config.upsample,
+        upsample=upsample,  # type: ignore[arg-type]
     )

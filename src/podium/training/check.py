@@ -4,51 +4,159 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from podium.data.competition import Competition
-from podium.errors import ConfigError
-from podium.metrics import Metric
+from podium.data.order import epoch_size
+from podium.errors import ConfigError, DataError
+from podium.metrics import METRICS, Kind, Metric
 from podium.models import create_model
 from podium.recipe import Recipe
-from podium.training.device import create_fabric
+from podium.training.device import count_devices, create_fabric
 from podium.training.losses import create_loss
 from podium.training.optim import create_optimizer
-from podium.training.schedule import create_schedule
+from podium.training.phases import Course
+from podium.training.tasks import ClassMapTask, MaskTask, ObjectsTask, TableTask, Task
 
 
-def check_recipe(recipe: Recipe) -> None:
+def check_recipe(recipe: Recipe, task: Task | None = None) -> None:
     """Make everything that a training of this recipe makes, without memory for weights.
 
+    Args:
+        task: What is to be learnt; masks of one class, if not given.
+
     Raises:
-        ModelError: for an architecture that is unknown or does not read a key that is set.
-        ConfigError: for an unknown loss, optimiser, schedule, or a precision this machine cannot compute.
+        ModelError: for an architecture that is unknown, does not fit the task, or does not read a key that is set.
+        ConfigError: for an unknown loss or one that does not fit the task, an unknown optimiser or schedule, or a
+            precision this machine cannot compute, or more devices than it has or a batch has samples.
     """
-    with torch.device("meta"):
-        model = create_model(recipe.model)
-    create_loss(recipe.loss)
-    create_schedule(recipe.schedule, 100)
-    create_optimizer(recipe.optim, model)
+    if task is None:
+        with torch.device("meta"):
+            model = create_model(recipe.model, load=False)
+    else:
+        with torch.device("meta"):
+            model = task.create_model(load=False)
+        _check_table(recipe, task)
+    for stage in Course(recipe).stages:
+        create_optimizer(stage.recipe.optim, model)
+        create_loss(stage.recipe.loss, task.kind if task else "planes", tuple(getattr(model, "auxiliary_weights", ())))
     create_fabric(recipe.train.precision)
+    check_shares(recipe, count_devices(recipe.train.devices))
 
 
-def check_trainable(competition: Competition, metric: Metric, where: Path) -> None:
-    """Whether the competition is one that podium can train for.
+def check_shares(recipe: Recipe, devices: int, samples: int | None = None) -> None:
+    """Whether every device gets something of each batch.
+
+    Args:
+        samples: That are trained on, where that is known.
 
     Raises:
-        ConfigError: for another task than one class of masks, or a metric that is no mean over images.
+        ConfigError: if not.
     """
-    if not competition.binary:
+    for _, stage in recipe.stages():
+        size = stage.train.batch_size
+        if size != "auto" and size < devices:
+            raise ConfigError(
+                f"'train.batch_size' is {size}, and 'train.devices' {devices}",
+                expected="a sample of each batch for each device",
+                remedy=f"train.batch_size={devices}, or train.devices={size}",
+            )
+        if samples is not None and (n := epoch_size(samples, stage.sampling)) < devices:
+            raise ConfigError(
+                f"an epoch has {n} samples, and 'train.devices' is {devices}",
+                expected="a sample of each batch for each device",
+                remedy=f"train.devices={max(1, n)}",
+            )
+
+
+def check_trainable(task: Task, where: Path) -> None:
+    """Whether the competition's metric can judge its task.
+
+    Raises:
+        ConfigError: listing the metrics that can.
+    """
+    if not _fits(task, task.metric):
         raise ConfigError(
-            "training is for masks of one class so far; "
-            f"this is {competition.task} of {len(competition.classes)} classes",
+            f"the metric '{task.metric.name}' cannot judge {described(task)}",
             where=where,
-            remedy="podium look, podium prepare and podium folds work; or make it one class of masks",
-        )
-    if metric.kind != "overlap" or not metric.mean_over_samples:
-        raise ConfigError(
-            f"'{metric.name}' cannot judge a training yet",
-            where=where,
-            expected="a metric that is a mean over images: dice, iou or tgs_iou",
+            expected="one of: " + ", ".join(sorted(name for name, m in METRICS.items() if _fits(task, m))),
             remedy="set metric in competition.toml",
+        )
+    if task.dense and task.competition.data.views:
+        raise ConfigError(
+            "masks of samples with several images cannot be trained",
+            where=where,
+            expected="one image a mask",
+            remedy="name one of the views in data.train_images, and leave data.views out",
+        )
+
+
+def described(task: Task) -> str:
+    """The task in words."""
+    c = task.competition
+    if c.task in ("segmentation", "classification"):
+        return f"{c.task} of {len(task.names)} class{'es' * (len(task.names) != 1)}" + (
+            ", several at once" * (c.labels == "many")
+        )
+    return c.task
+
+
+def _kinds(task: Task) -> tuple[Kind, ...]:
+    """What a metric may read of this task."""
+    if isinstance(task, ObjectsTask):
+        return ("instances", "overlap", "boundary")
+    if isinstance(task, MaskTask):
+        return ("overlap", "boundary", "confusion") if _one_each(task) else ("overlap", "boundary")
+    return ("table",)
+
+
+def _one_each(task: MaskTask) -> bool:
+    return isinstance(task, ClassMapTask) or task.outputs == 1
+
+
+def _fits(task: Task, metric: Metric) -> bool:
+    """Whether the metric can read what the task predicts; a table's is tried on values made up."""
+    if metric.kind not in _kinds(task):
+        return False
+    if not isinstance(task, TableTask):
+        return True
+    targets = _made_up(task, metric)
+    outputs = np.random.default_rng(0).uniform(0.2, 0.8, (len(targets), task.outputs))
+    shift = 1.0 if metric.whole_numbers else 0.25
+    predicted = targets + shift if task.kind == "values" else outputs
+    try:
+        metric.score(task.truth(targets), task.predicted(predicted))
+    except DataError:
+        return False
+    return True
+
+
+def _made_up(task: TableTask, metric: Metric) -> NDArray[np.float64]:
+    """Targets as `Sample.values` has them, of a few samples: each class is there; numbers are whole where they must."""
+    n, classes = max(6, 2 * task.outputs), task.competition.classes
+    if task.kind == "values":
+        steps = np.arange(1.0, n + 1)[:, None] * np.arange(1.0, task.outputs + 1)
+        return np.asarray(steps if metric.whole_numbers else steps + 0.3, np.float64)
+    if task.kind == "labels":
+        return np.array([[classes[task.names[i % task.outputs]]] for i in range(n)], np.float64)
+    return np.asarray((np.arange(n)[:, None] + np.arange(task.outputs)) % 2, np.float64)
+
+
+def _check_table(recipe: Recipe, task: Task) -> None:
+    """Refuse what needs a mask where there is none."""
+    if task.dense:
+        return
+    if recipe.augment.copy_paste:
+        raise ConfigError(
+            "there are no masks to say what to paste",
+            where="augment.copy_paste",
+            expected="0",
+            remedy="mixup, cutmix and mosaic mix the targets of a table, too",
+        )
+    if recipe.augment.colour_where != "all":
+        raise ConfigError(
+            f"colours are to change in the {recipe.augment.colour_where} only, and there are no masks",
+            where="augment.colour_where",
+            expected="all",
         )

@@ -8,8 +8,11 @@ from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
+from podium.data.cores import usable_cores
 from podium.errors import ConfigError
 
 Precision = Literal["bf16-mixed", "16-mixed", "32-true"]
@@ -18,8 +21,11 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def create_fabric(precision: str = "auto") -> Fabric:
-    """One device (GPU if there is one, else CPU) and the precision asked for.
+def create_fabric(precision: str = "auto", devices: int = 1) -> Fabric:
+    """GPUs if there are any, else the CPU, and the precision asked for.
+
+    Args:
+        devices: More than one only in the processes of `launch`.
 
     Raises:
         ConfigError: if the device cannot compute in the precision asked for.
@@ -32,7 +38,42 @@ def create_fabric(precision: str = "auto") -> Fabric:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # podium says itself what it computes in
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about hardware that one process on one device does not use
-        return Fabric(accelerator="cuda" if cuda else "cpu", devices=1, precision=chosen)
+        given: dict[str, Any] = {"accelerator": "cuda" if cuda else "cpu", "devices": devices, "precision": chosen}
+        if devices == 1:
+            return Fabric(**given)
+        # running statistics: `Ranks.equal_buffers` before they are used, instead of in every step
+        together = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+        fabric = Fabric(**given, strategy=together, plugins=[LightningEnvironment()])
+        fabric.launch()
+        return fabric
+
+
+def expect_unused(fabric: Fabric) -> None:
+    """Several devices then look in each step which parameters got a gradient, instead of waiting for all."""
+    strategy: Any = fabric.strategy
+    strategy._ddp_kwargs["find_unused_parameters"] = True
+
+
+def count_devices(asked: int | str) -> int:
+    """How many devices `train.devices` means here.
+
+    Raises:
+        ConfigError: if there are not so many.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if asked == "auto":
+        return max(1, gpus)
+    if gpus and int(asked) > gpus:
+        raise ConfigError(
+            f"'train.devices' is {asked}, and there {'is 1 GPU' if gpus == 1 else f'are {gpus} GPUs'}",
+            expected='"auto", or a number up to that',
+        )
+    if not gpus and int(asked) > (cores := usable_cores()):
+        raise ConfigError(
+            f"'train.devices' is {asked}, and there are no GPUs and {cores} cores",
+            expected='"auto", or as many processes as cores at most',
+        )
+    return int(asked)
 
 
 def auto_precision() -> Precision:
@@ -52,9 +93,10 @@ def device_name(fabric: Fabric) -> str:
     """For instance 'cpu (2 threads), bf16'."""
     precision = str(fabric._precision.precision).removesuffix("-mixed").replace("-true", "")
     precision = {"32": "fp32", "16": "fp16"}.get(precision, precision)
+    several = f"{fabric.world_size} x " if fabric.world_size > 1 else ""
     if fabric.device.type == "cuda":
-        return f"{torch.cuda.get_device_name(fabric.device)}, {precision}"
-    return f"cpu ({torch.get_num_threads()} threads), {precision}"
+        return f"{several}{torch.cuda.get_device_name(fabric.device)}, {precision}"
+    return f"{several}cpu ({torch.get_num_threads()} threads), {precision}"
 
 
 def to_device(model: nn.Module, fabric: Fabric) -> nn.Module:
@@ -63,14 +105,36 @@ def to_device(model: nn.Module, fabric: Fabric) -> nn.Module:
 
 
 class Normalize:
-    """uint8 (N, H, W, 3) from the host to a normalised (N, 3, H, W) channels-last tensor on the device."""
+    """Pixels (N, H, W, C) from the host to a normalised (N, C, H, W) channels-last tensor on the device.
+
+    8 and 16 bits are brought to 0..1 first. ImageNet's mean and deviation are of red, green and blue; one channel, and
+    the fourth of four, get the mean of the three.
+    """
 
     def __init__(self, how: str, device: torch.device) -> None:
         mean, std = (IMAGENET_MEAN, IMAGENET_STD) if how == "imagenet" else ((0.0,) * 3, (1.0,) * 3)
-        self.scale = (1 / (255 * torch.tensor(std, device=device))).view(1, 3, 1, 1)
-        self.shift = (-torch.tensor(mean, device=device) / torch.tensor(std, device=device)).view(1, 3, 1, 1)
         self.device = device
+        self._tables: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._mean, self._std = mean, std
 
     def __call__(self, images: Any) -> Tensor:
-        x = torch.from_numpy(images).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-        return torch.addcmul(self.shift, x.float(), self.scale)
+        """Of an array of the host."""
+        return self.of(torch.from_numpy(images).to(self.device, non_blocking=True))
+
+    def of(self, images: Tensor) -> Tensor:
+        """Of uint8 or uint16 that are on the device already."""
+        scale, shift = self._table(images.shape[3], 65535 if images.dtype == torch.uint16 else 255)
+        return torch.addcmul(shift, images.permute(0, 3, 1, 2).float(), scale)
+
+    def _table(self, channels: int, most: int) -> tuple[Tensor, Tensor]:
+        if (channels, most) not in self._tables:
+            mean, std = (torch.tensor(of_channels(v, channels), device=self.device) for v in (self._mean, self._std))
+            shape = (1, channels, 1, 1)
+            self._tables[channels, most] = ((1 / (most * std)).view(shape), (-mean / std).view(shape))
+        return self._tables[channels, most]
+
+
+def of_channels(values: tuple[float, ...], channels: int) -> list[float]:
+    """A value for each channel, of those for red, green and blue."""
+    rest = sum(values) / len(values)
+    return [*values, *[rest] * channels][:channels] if channels > 2 else [rest] * channels

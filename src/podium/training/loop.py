@@ -5,175 +5,294 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, cast
 
-import numpy as np
-import polars as pl
 import torch
-from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor
 
-from podium.data.loader import TrainLoader
-from podium.errors import TrainingError
-from podium.files import write_atomic
-from podium.metrics import Metric
 from podium.progress import duration, say
-from podium.recipe import Recipe
-from podium.training import checkpoint
-from podium.training.device import Normalize
-from podium.training.losses import create_loss
-from podium.training.optim import create_optimizer
-from podium.training.schedule import create_schedule
+from podium.recipe import OptimConfig, Recipe
+from podium.training import checkpoint, state
+from podium.training.averaging import create_average
+from podium.training.budget import Budget
+from podium.training.choice import Choice
+from podium.training.compiling import compiled_if_it_pays
+from podium.training.failures import MemoryRanOut, finite, no_time, too_large
+from podium.training.feed import Fed, Feed
+from podium.training.memory import is_out_of_memory, parts
+from podium.training.optim import create_optimizer, forget, freeze, hold_still, is_due, same_optimizer, set_lr
+from podium.training.phases import Course, Stage
+from podium.training.ranks import create_hardness
+from podium.training.replay import Replay
+from podium.training.setting import Setting
+from podium.training.state import Epoch, Trained
+from podium.training.threads import create_threads
+from podium.training.watch import Watcher
+
+WARM_STEPS = 20
+"""Steps after which the pace is known, and with it whether compiling pays."""
+
+STARVED = 0.03
+"""Share of an epoch that a GPU may wait for batches before it warps and colours them itself."""
+
+CHECK = 50
+"""Steps between looks at whether the loss is finite: each waits for the device."""
 
 
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One row of history.csv.
-
-    Attributes:
-        epoch: From 1.
-        lr: Of the last step.
-        loss: Mean over the epoch's training batches.
-        score: The competition's metric over the validation fold, original resolution.
-        images_per_s: Training images a second, waiting included.
-        data_wait: Share of the training time spent waiting for batches.
-        seconds: Training and validation.
-    """
-
-    epoch: int
-    lr: float
-    loss: float
-    score: float
-    images_per_s: float
-    data_wait: float
-    seconds: float
-
-
-@dataclass
-class Trained:
-    """What a training leaves behind, beside best.pt and last.pt."""
-
-    history: list[Epoch] = field(default_factory=list)
-    best_epoch: int = 0
-    best_score: float = math.nan
-    loss_parts: dict[str, float] = field(default_factory=dict)
-
-
-def train(
-    fabric: Fabric,
-    model: nn.Module,
-    loader: TrainLoader,
-    validate: Callable[[], float],
-    recipe: Recipe,
-    folder: Path,
-    *,
-    seed: int,
-    metric: Metric,
-    label: str = "",
-) -> Trained:
-    """Train to the recipe's number of epochs, from `last.pt` if there is one.
-
-    Args:
-        model: On the device already.
-        validate: The current model's score on the validation fold, by ``metric``.
-        folder: Gets best.pt, last.pt and history.csv, each epoch.
-        seed: Seeds batches and augmentation (weights were seeded by who made the model).
+def train(setting: Setting, recipe: Recipe) -> Trained:
+    """Train to the recipe's end, from `last.pt` if there is one, and load the chosen weights into the model.
 
     Raises:
-        TrainingError: if the loss stops being finite.
+        TrainingError: if the loss stops being finite, or memory does not hold a single sample.
     """
-    optimizer = create_optimizer(recipe.optim, model)
-    wrapped, optimizer = fabric.setup(model, optimizer)
-    criterion = create_loss(recipe.loss)
-    schedule = create_schedule(recipe.schedule, recipe.train.epochs * len(loader))
-    normalize = Normalize(recipe.input.normalize, fabric.device)
-    done = _resume(folder, model, optimizer)
+    return Training(setting, recipe).run()
 
-    for epoch in range(len(done.history) + 1, recipe.train.epochs + 1):
-        started, waited = time.monotonic(), 0.0
-        total, images, lr = torch.zeros((), device=fabric.device), 0, 0.0
-        wrapped.train()
-        step = (epoch - 1) * len(loader)
-        asked = time.monotonic()
-        for batch in loader.epoch(seed, epoch):
-            waited += time.monotonic() - asked
-            lr = recipe.optim.lr * schedule(step)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            assert batch.masks is not None
-            labels = torch.from_numpy(batch.masks).to(fabric.device, non_blocking=True).unsqueeze(1)
-            counted = (labels != recipe.augment.ignore_label).float() if recipe.augment.border == "ignore" else None
-            logits = wrapped(normalize(batch.images))
-            loss, parts = criterion(logits, (labels == 1).float(), counted)
-            fabric.backward(loss)
-            if recipe.train.grad_clip:
-                fabric.clip_gradients(wrapped, optimizer, max_norm=recipe.train.grad_clip)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            total += loss.detach()
-            images += len(batch.rows)
-            step += 1
-            asked = time.monotonic()
 
-        mean_loss = float(total) / len(loader)
-        trained_for = time.monotonic() - started
-        if not math.isfinite(mean_loss):
-            raise _diverged(mean_loss, epoch, recipe)
-        score = validate()
-        done.history.append(
-            Epoch(epoch, lr, mean_loss, score, images / trained_for, waited / trained_for, time.monotonic() - started)
+class Training:
+    """One training: the loop is `run`, and what it calls follows in the order in which it is called."""
+
+    def __init__(self, setting: Setting, recipe: Recipe) -> None:
+        self.setting, self.recipe, self.model = setting, recipe, setting.model
+        self.fabric, self.task, self.metric, self.ranks = setting.fabric, setting.task, setting.metric, setting.ranks
+        self.optim = state.optim_of(setting.folder, recipe.optim)
+        optimizer = create_optimizer(self.optim, self.model)
+        self.network, self.optimizer = self.fabric.setup(self.model, optimizer)
+        self.forward: Callable[..., Any] = self.network
+        self.course = Course(recipe)
+        self.choice = Choice(recipe.train.checkpoint, self.metric.better, setting.folder, self.course.cycle_ends())
+        self.watcher = Watcher(self.metric.better)
+        self.done, kept = state.resume(setting.folder, self.model, self.optimizer, self.ranks.rank)
+        self.done.pieces = max(self.done.pieces, recipe.train.accumulate)
+        self.average = create_average(recipe.train, self.model, kept.get("average"))
+        self.budget = Budget(
+            recipe.train.epochs,
+            recipe.train.seconds,
+            self.ranks.agree(setting.spent) + self.done.elapsed,
+            setting.validation if setting.validation is None else self.ranks.agree(setting.validation),
+            passes=1 + len(recipe.predict.tta),
+            judged=recipe.train.checkpoint != "last",
+            **self.ranks.clock(),
         )
-        done.loss_parts = {name: float(value) for name, value in parts.items()}
-        better = done.best_epoch == 0 or metric.better(score, done.best_score)
-        if better:
-            done.best_epoch, done.best_score = epoch, score
-            checkpoint.save(folder / "best.pt", {"model": model.state_dict(), "epoch": epoch, "score": score})
-        _save_last(folder, model, optimizer, done)
-        _tell(f"{label} epoch {epoch}/{recipe.train.epochs}", metric.name, done, recipe.train.epochs, better)
-    return done
+        self.saved, self.saved_at = time.monotonic(), len(self.done.history) if kept else -1
+        self.hardness = create_hardness(self.ranks) if recipe.sampling.by == "hardness" else None
+        if self.hardness and kept:
+            self.hardness.load_state(kept["hardness"])
+        self.replay = Replay[tuple[int, int]](recipe.train.replay) if recipe.train.replay else None
+        if self.replay and kept:
+            self.replay.load_state(kept["replay"])
+        self.threads = create_threads(recipe.train.seconds is not None, self.fabric.device.type)
+        self.stage, self.relieved = cast(Stage | None, None), False
+        self.feed: Feed
+        if kept:
+            say(f"  {setting.label}: going on after epoch {len(self.done.history)}, batch {self.done.step}")
 
+    def run(self) -> Trained:
+        """Epochs until the budget is spent."""
+        over = self._enter_epoch()
+        if over and not self.done.history and not self.done.step:
+            raise no_time(self.recipe, self.budget.elapsed)
+        while not over:
+            loss, lr, started, seen, waited = self._train_epoch()
+            trained_for = time.monotonic() - started
+            over = self.budget.over(self.done.epoch)
+            score, val_loss = self._validate(last=over)
+            row = (seen / trained_for, waited / trained_for, time.monotonic() - started)
+            epoch = Epoch(self.done.epoch, lr, loss, score, val_loss, *row)
+            over = self._close_epoch(epoch, over)
+            over = over or self._enter_epoch()
+        if self.saved_at != len(self.done.history):  # by the clock, an epoch may turn out to be the last after it
+            self._save()
+        files = self.ranks.by_first(lambda: self.choice.finish(self.done))
+        checkpoint.load_weights(files[-1], self.model, self.fabric.device)
+        return self.done
 
-def _save_last(folder: Path, model: nn.Module, optimizer: Any, done: Trained) -> None:
-    state = {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "history": [asdict(e) for e in done.history],
-        "best_epoch": done.best_epoch,
-        "best_score": done.best_score,
-        "torch_rng": torch.get_rng_state(),
-    }
-    checkpoint.save(folder / "last.pt", state)
-    write_atomic(folder / "history.csv", pl.DataFrame([asdict(e) for e in done.history]).write_csv())
+    def _enter_epoch(self) -> bool:
+        """Take up the phase that holds now; says whether the training is over already."""
+        stage = self.course.stage_at(self.budget.done(len(self.done.history)))
+        if stage is not self.stage:
+            loader = self.setting.loader(stage.recipe)
+            self.feed = Feed(loader, self.fabric.device, stage.recipe.input.normalize, warp=self.relieved)
+            self.stage = stage
+            self.task.use(stage.recipe)
+            self._use_optim(stage.recipe.optim)
+        return self.budget.over(self.done.position(len(self.feed)))
 
+    def _use_optim(self, config: OptimConfig) -> None:
+        """Go on with other settings of the optimiser, with its state if they allow that."""
+        if not same_optimizer(self.optim, config):
+            self.optimizer = self.fabric.setup_optimizers(create_optimizer(config, self.model))
+        freeze(self.model, config)
+        if self.ranks.size > 1 and config.freeze != self.optim.freeze:  # what is averaged is what is trained
+            self.forward = self.network = self.fabric.setup_module(self.model)
+        self.optim = config
 
-def _resume(folder: Path, model: nn.Module, optimizer: Any) -> Trained:
-    """Take up what a killed training left in `last.pt`; nothing there means a fresh start."""
-    if not (folder / "last.pt").exists():
-        return Trained()
-    state = checkpoint.load(folder / "last.pt")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["torch_rng"])
-    history = [Epoch(**row) for row in state["history"]]
-    say(f"  going on after epoch {len(history)}")
-    return Trained(history, state["best_epoch"], state["best_score"])
+    def _train_epoch(self) -> tuple[float, float, float, int, float]:
+        """Mean loss, last lr, when it began, images seen, and seconds that it waited for them."""
+        assert self.stage is not None
+        done, steps, recipe = self.done, len(self.feed), self.stage.recipe
+        scores = [e.score if self.metric.greater_is_better else -e.score for e in done.history if e.score is not None]
+        total = torch.tensor(done.total if self.ranks.first else 0.0, device=self.fabric.device)
+        seen, waited, lr = 0, 0.0, 0.0
+        self.network.train()
+        hold_still(self.model)
+        if done.step == 0 and is_due(recipe.optim, done.epoch):
+            forget(self.optimizer)
+        if self.hardness:
+            if done.step == 0:
+                self.hardness.begin_epoch()
+            self.feed.loader.weights = self.hardness.weights(self.feed.loader.rows, recipe.sampling.power)
+        asked = started = time.monotonic()
+        for batch in self.feed.epoch(self.setting.seed, done.epoch, skip=done.step):
+            waited += time.monotonic() - asked
+            self.ranks.tick(often=recipe.train.seconds is not None, step=done.step)
+            lr = self.course.lr(self.budget.done(done.position(steps), steps), scores)
+            set_lr(self.optimizer, lr)
+            begun = time.monotonic()
+            loss = self._step(batch, recipe)
+            self.threads.took(time.monotonic() - begun)
+            total += loss
+            if self.replay and (again := self.replay.after((done.epoch, done.step), *self.ranks.sum(loss))):
+                self._step(next(iter(self.feed.epoch(self.setting.seed, again[0], skip=again[1]))), recipe)
+            if self.average:
+                self.average.update(self.budget.done(done.position(steps)))
+            seen += len(batch.rows)
+            done.step += 1
+            if done.step == min(WARM_STEPS, steps) and done.epoch == 1:
+                self.setting.paced(self.ranks.size * seen / (time.monotonic() - started))
+            if done.step == WARM_STEPS and done.epoch == 1:
+                self._compile_if_it_pays((time.monotonic() - started) / WARM_STEPS)
+            if done.step % CHECK == 0:
+                done.total = finite(self.ranks.sum(total)[0], self.done.epoch, self.recipe)
+                total.fill_(done.total if self.ranks.first else 0.0)  # as after a resume
+                if self._is_long_ago():
+                    self._save()
+            if self.budget.over(done.position(steps)):
+                break
+            asked = time.monotonic()
+        whole, all_seen = self.ranks.sum(total, seen)
+        return finite(whole, self.done.epoch, self.recipe) / max(1, done.step), lr, started, round(all_seen), waited
 
+    def _step(self, batch: Fed, recipe: Recipe) -> Tensor:
+        """One step of the optimiser; where memory runs out, in twice as many parts. Returns the batch's loss."""
+        while True:
+            try:
+                return self._step_in_parts(batch, recipe)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or self.done.pieces >= len(batch.rows):
+                    raise too_large(error) if is_out_of_memory(error) else error from None
+                if self.ranks.size > 1:
+                    raise MemoryRanOut(self.done.pieces) from None
+            self.optimizer.zero_grad(set_to_none=True)
+            if self.fabric.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self.done.pieces = min(2 * self.done.pieces, len(batch.rows))
+            size = -(-len(batch.rows) // self.done.pieces)
+            say(f"  {self.setting.label}: out of memory; from here {size} samples at a time, each step still of all")
 
-def _tell(label: str, metric: str, done: Trained, epochs: int, better: bool) -> None:
-    e = done.history[-1]
-    left = (epochs - e.epoch) * float(np.mean([h.seconds for h in done.history]))
-    say(
-        f"  {label}: loss {e.loss:.4f}, {metric} {e.score:.4f}{'*' if better else ' '} "
-        f"{e.images_per_s:.0f} images/s, {e.data_wait:.0%} waiting for data, {duration(left)} left"
-    )
+    def _step_in_parts(self, batch: Fed, recipe: Recipe) -> Tensor:
+        several = self.ranks.size
+        size = len(batch.rows) if several == 1 else self.feed.loader.size  # of the whole, of which this is a slice
+        loss = torch.zeros((), device=self.fabric.device)
+        for part in (slices := list(parts(len(batch.rows), min(self.done.pieces, size // several)))):
+            some = batch.part(part)
+            share = len(some.rows) / size
+            inputs = self.task.inputs(some, self.fabric.device)
+            with self.fabric.no_backward_sync(self.network, enabled=several > 1 and part != slices[-1]):
+                mean, _ = self.task.loss(self.forward(some.images, *inputs), some)
+                self.fabric.backward(mean * (share * several))  # the mean over the devices follows
+            if self.hardness:
+                self.hardness.update(some.rows, self.task.each.cpu().numpy())
+            loss += mean.detach() * share
+        if recipe.train.grad_clip:
+            self.fabric.clip_gradients(self.network, self.optimizer, max_norm=recipe.train.grad_clip)
+        if recipe.train.clip_value:
+            self.fabric.clip_gradients(self.network, self.optimizer, clip_val=recipe.train.clip_value)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return loss
 
+    def _compile_if_it_pays(self, pace: float) -> None:
+        left, pace = self.budget.left(self.done.position(len(self.feed))), self.ranks.agree(pace)
+        how = self.recipe.train.compile
+        compiled, why = compiled_if_it_pays(self.model, how, self.fabric, pace, left, self.network)
+        if why and self.fabric.device.type != "cpu":
+            say(f"  {self.setting.label}: {why}")
+        self.forward = compiled or self.forward
 
-def _diverged(loss: float, epoch: int, recipe: Recipe) -> TrainingError:
-    return TrainingError(
-        f"the loss became {loss} in epoch {epoch}",
-        expected="a finite number",
-        remedy=f"lower the learning rate (optim.lr={recipe.optim.lr / 3:.1g}), "
-        "set train.grad_clip=1, or train.precision=fp32",
-    )
+    # ------------------------------------------------------------------ after an epoch
+
+    def _validate(self, *, last: bool) -> tuple[float | None, float | None]:
+        """The score and the loss on the validation fold, if it is time for them."""
+        self.ranks.tick()
+        if not self.budget.validates(self.done.epoch, self.recipe.train.val_every, last=last):
+            return None, None
+        started = time.monotonic()
+        with self.average.in_place() if self.average else nullcontext():
+            found = self.setting.validate()
+        self.ranks.tick()
+        self.budget.validated(self.ranks.agree(time.monotonic() - started))
+        return found
+
+    def _close_epoch(self, epoch: Epoch, over: bool) -> bool:
+        """Remember the epoch, keep its weights if they may be chosen, save; says whether the training is over."""
+        done, metric, better = self.done, self.metric, False
+        done.history.append(epoch)
+        done.step, done.total = 0, 0.0
+        if epoch.score is not None and (done.best_epoch == 0 or metric.better(epoch.score, done.best_score)):
+            done.best_epoch, done.best_score, better = epoch.epoch, epoch.score, True
+        if self.ranks.first:
+            self.choice.offer(done, epoch, self._weights)
+        over = over or self._stops_early()
+        if over or not self.recipe.train.seconds or epoch.score is not None:
+            self._save()
+            self._tell(epoch, better)
+        elif self._is_long_ago():
+            self._save()
+        if epoch.data_wait > STARVED and self.fabric.device.type == "cuda" and self.feed.relieve():
+            self.relieved = True
+            say(f"  {self.setting.label}: it waited for batches; {self.feed.told()}")
+        for line in self.watcher.look(done.history):
+            say(f"  {self.setting.label}: {line}")
+        return over
+
+    def _stops_early(self) -> bool:
+        patience, done = self.recipe.train.early_stop, self.done
+        if patience is None or done.best_epoch == 0 or len(done.history) - done.best_epoch < patience:
+            return False
+        say(f"  {self.setting.label}: stopped: no better {self.metric.name} in {patience} epochs (train.early_stop)")
+        return True
+
+    def _weights(self) -> dict[str, Any]:
+        """The checkpoint to choose: weights, averaged if they are, and what the task learnt."""
+        model = self.average.weights() if self.average else self.model.state_dict()
+        return {"model": model, "task": self.task.state()}
+
+    def _is_long_ago(self) -> bool:
+        """Whether it is time to save."""
+        train, passed = self.recipe.train, time.monotonic() - self.saved
+        return bool(self.ranks.agree(passed > min(train.save_every * 60, (train.seconds or math.inf) / 10)))
+
+    def _save(self) -> None:
+        self.done.elapsed, self.saved = self.budget.elapsed - self.setting.spent, time.monotonic()
+        extra = self._weights() if self.average else {"task": self.task.state()}
+        if self.replay:
+            extra["replay"] = self.replay.state()
+        if self.average:
+            extra["average"] = self.average.state()
+        extra["optim"] = self.optim.tree()
+        if self.hardness:
+            extra["hardness"] = self.hardness.state()
+        rngs = self.ranks.gather(state.rng())
+        if self.ranks.first:
+            state.save(self.setting.folder, self.done, self.model, self.optimizer, extra, rngs)
+            self.choice.clean(self.done)
+        self.saved_at = len(self.done.history)
+
+    def _tell(self, e: Epoch, better: bool) -> None:
+        of, left = "" if self.recipe.train.seconds else f"/{self.recipe.train.epochs}", self.budget.left(e.epoch)
+        score = "" if e.score is None else f", {self.metric.name} {e.score:.4f}{'*' if better else ' '}"
+        say(
+            f"  {self.setting.label} epoch {e.epoch}{of}: loss {e.loss:.4f}{score} "
+            f"{e.images_per_s:.0f} images/s, {e.data_wait:.0%} waiting for data, {duration(left)} left"
+        )

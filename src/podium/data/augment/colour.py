@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from podium.data.augment.draws import Draws
 from podium.recipe import COLOURS, AugmentConfig
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[Any]
 Matrix = NDArray[np.float64]
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -25,7 +26,7 @@ def recolour(config: AugmentConfig, draws: Draws, come: frozenset[str], image: P
     """The image with its colours changed where `colour_where` says; the same array if nothing changes.
 
     Args:
-        image: uint8 (H, W, C), or (H, W).
+        image: uint8 or uint16 (H, W, C), or (H, W).
     """
     if image.shape[2:] != (3,):
         come = come - MIXING
@@ -40,7 +41,22 @@ def recolour(config: AugmentConfig, draws: Draws, come: frozenset[str], image: P
         return out
     foreground = (mask > 0) & (mask != config.ignore_label)
     wanted = foreground if config.colour_where == "foreground" else (mask == 0)
-    return np.asarray(np.where(wanted.reshape(*wanted.shape, *(1,) * (image.ndim - 2)), out, image), np.uint8)
+    return np.where(wanted.reshape(*wanted.shape, *(1,) * (image.ndim - 2)), out, image)
+
+
+def linear(config: AugmentConfig, draws: Draws, come: frozenset[str], image: tuple[int, ...]) -> Matrix | None:
+    """The 3x4 matrix on (R, G, B, 1) that is all that `recolour` does to an image of this shape; None if it is not.
+
+    A warp applies it on the way, where values are not rounded yet.
+    """
+    if image[2:] != (3,) or config.colour_where != "all" or come & {"gamma", "clahe"}:
+        return None
+    return _affine(config, draws, come) if come & (MIXING | {*COLOURS}) else None
+
+
+def _affine(config: AugmentConfig, draws: Draws, come: frozenset[str]) -> Matrix:
+    gain, add = _line(config, draws, come)
+    return np.hstack([gain * _matrix(config, draws, come), np.full((3, 1), add)])
 
 
 def _one_pass(config: AugmentConfig, draws: Draws, come: frozenset[str], image: Pixels) -> Pixels:
@@ -48,18 +64,26 @@ def _one_pass(config: AugmentConfig, draws: Draws, come: frozenset[str], image: 
     power = 1.0
     if "gamma" in come:
         power = (1 + config.gamma * config.strength) ** (draws["gamma"] * 2 - 1)
+    shades = np.arange(256.0) if image.dtype == np.uint8 else np.arange(65536) / 257
     if image.shape[2:] != (3,):
-        return _looked_up(image, 255 * (np.arange(256) / 255) ** power * gain + add)
+        return _looked_up(image, 255 * (shades / 255) ** power * gain + add)
     if power != 1:
-        table = 255 * (np.arange(256) / 255) ** power
+        table = 255 * (shades / 255) ** power
         if not come & MIXING:
             return _looked_up(image, table * gain + add)
         image = _looked_up(image, table)
-    matrix = np.hstack([gain * _matrix(config, draws, come), np.full((3, 1), add)])
-    return np.asarray(cv2.transform(image, matrix), np.uint8)  # a third of the time of a table
+    return recoloured(image, _affine(config, draws, come))  # a third of the time of a table
+
+
+def recoloured(image: Pixels, matrix: Matrix) -> Pixels:
+    """Three channels through a 3x4 matrix on (R, G, B, 1), in levels of 8 bits whatever the image has."""
+    scale = np.array([1, 1, 1, 1 if image.dtype == np.uint8 else 257])
+    return np.asarray(cv2.transform(image, matrix * scale), image.dtype)
 
 
 def _looked_up(image: Pixels, table: NDArray[np.float64]) -> Pixels:
+    if image.dtype == np.uint16:
+        return (np.clip(table, 0, 255) * 257).round().astype(np.uint16)[image]
     out = np.asarray(cv2.LUT(image, np.clip(table, 0, 255).round().astype(np.uint8)))
     return np.asarray(out, np.uint8).reshape(image.shape)
 
@@ -104,9 +128,9 @@ def hue_matrix(degrees: float) -> Matrix:
 def _clahe(image: Pixels, clip: float) -> Pixels:
     """Contrast-limited equalisation of the lightness in 8x8 tiles; of every channel where there are not three."""
     equalise = cv2.createCLAHE(clip, (8, 8)).apply
-    if image.shape[2:] == (3,):
+    if image.shape[2:] == (3,) and image.dtype == np.uint8:
         lab = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
         lab[..., 0] = equalise(lab[..., 0])
         return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.uint8)
     channels = [equalise(np.ascontiguousarray(c)) for c in np.moveaxis(np.atleast_3d(image), 2, 0)]
-    return np.asarray(np.stack(channels, 2), np.uint8).reshape(image.shape)
+    return np.stack(channels, 2).reshape(image.shape)

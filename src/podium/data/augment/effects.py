@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from podium.data.augment.draws import Draws, between, generator
 from podium.recipe import AugmentConfig
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[Any]
 
 NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)])
 """256 equally likely values of a standard normal: a random byte looks one up."""
@@ -48,6 +49,9 @@ def motion_kernel(length: float, angle: float) -> NDArray[np.float32]:
 
 
 def _noisy(image: Pixels, sd: float, rng: np.random.Generator) -> Pixels:
+    if image.dtype == np.uint16:
+        noise = rng.standard_normal(image.shape, np.float32) * np.float32(257 * sd)
+        return np.asarray((image + noise).round().clip(0, 65535), np.uint16)
     random = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
     table = (NORMAL * sd).round()
     up, down = (cv2.LUT(random, np.clip(sign * table, 0, 255).astype(np.uint8)) for sign in (1, -1))
@@ -55,6 +59,10 @@ def _noisy(image: Pixels, sd: float, rng: np.random.Generator) -> Pixels:
 
 
 def _compressed(image: Pixels, quality: int) -> Pixels:
+    if image.dtype == np.uint16:  # JPEG has 8 bits: what it changes is changed, the bits below stay
+        eight = (image >> 8).astype(np.uint8)
+        change = _compressed(eight, quality).astype(np.int32) - eight
+        return np.asarray((image + 256 * change).clip(0, 65535), np.uint16)
     if image.shape[2:] == (3,):
         data = simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorsubsampling="420")
         return np.asarray(simplejpeg.decode_jpeg(data))
@@ -68,9 +76,9 @@ def _with_holes(config: AugmentConfig, image: Pixels, rng: np.random.Generator) 
     for _ in range(int(rng.integers(1, config.dropout_holes + 1))):
         tall, wide = (max(1, round(side * config.dropout_size * rng.uniform(0.5, 1))) for side in (h, w))
         top, left = int(rng.integers(h - tall + 1)), int(rng.integers(w - wide + 1))
-        out[top : top + tall, left : left + wide] = 127
+        out[top : top + tall, left : left + wide] = 127 if out.dtype == np.uint8 else 127 * 257
     return out
 
 
 def _shaped(out: object, image: Pixels) -> Pixels:
-    return np.asarray(out, np.uint8).reshape(image.shape)
+    return np.asarray(out, image.dtype).reshape(image.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from podium.data.augment.draws import Draws, between, chosen, draw, generator
 from podium.recipe import AugmentConfig
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[Any]
 Pair = tuple[Pixels, Pixels]
 Others = Callable[[int], Pair]
 """The first, second and third partner of a sample: image and mask, augmented, of the frame's size."""
@@ -42,7 +43,7 @@ def partners(config: AugmentConfig, rng: np.random.Generator) -> Partners | None
 def mix(config: AugmentConfig, found: Partners, own: Pair, others: Others) -> Pair:
     """A variant with its partners mixed in.
 
-    With mixup the mask stays the sample's own, whose share is at least a half.
+    With mixup the mask stays the sample's own, whose share is at least a half; the loader adds the other mask.
 
     Args:
         own: uint8 (H, W, C) and (H, W), augmented.
@@ -56,9 +57,14 @@ def mix(config: AugmentConfig, found: Partners, own: Pair, others: Others) -> Pa
     if "copy_paste" in found.come:
         image, mask = _pasted(config, (image, mask), others(0))
     if "mixup" in found.come:
-        share = between(found.draws["mixup_share"], 0, config.mixup_share)
-        image = np.rint(image * np.float32(1 - share) + others(0)[0] * np.float32(share)).astype(np.uint8)
+        share = mixup_share(config, found)
+        image = np.rint(image * np.float32(1 - share) + others(0)[0] * np.float32(share)).astype(image.dtype)
     return image, mask
+
+
+def mixup_share(config: AugmentConfig, found: Partners) -> float:
+    """How much of the first partner a mixup takes."""
+    return between(found.draws["mixup_share"], 0, config.mixup_share)
 
 
 def _mosaic(rng: np.random.Generator, own: Pair, others: Others) -> Pair:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from podium.data.augment.colour import recolour
+from podium.data.augment.colour import linear, recolour
 from podium.data.augment.draws import Draws, chosen, draw, generator
 from podium.data.augment.effects import disturb
 from podium.data.augment.plugin import load_extra
@@ -42,10 +42,13 @@ def variant(config: AugmentConfig, canvas: Canvas, draws: Draws, image: Source, 
     planned = plan(config, canvas, draws, come, image.shape)
     if isinstance(planned, Cut):
         new, labels = cut(image, planned, canvas), cut(mask, planned, canvas, outside)
+        new = recolour(config, draws, come, new, labels)
     else:
-        new = warp(image, planned, canvas, nearest=False)
+        colour = linear(config, draws, come, image.shape)
+        new = warp(image, planned, canvas, nearest=False, colour=colour)
         labels = warp(mask, planned, canvas, nearest=True, outside=outside)
-    new = disturb(config, draws, come, recolour(config, draws, come, new, labels))
+        new = new if colour is not None else recolour(config, draws, come, new, labels)
+    new = disturb(config, draws, come, new)
     if config.extra is not None and config.strength:
         return load_extra(config.extra)(new, labels, generator(draws, "extra"))
     return new, labels

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from html import escape
+from importlib import resources
 from pathlib import Path
+from string import Template
 
 import cv2
 import numpy as np
@@ -14,6 +17,7 @@ from podium.data.augment.draws import Draws, draw, probability
 from podium.data.augment.mixing import MIXES
 from podium.data.augment.pipeline import variant
 from podium.data.loader import MaskPart, TrainLoader
+from podium.data.pictures import as_uri, colour_of, tinted
 from podium.data.store import Store
 from podium.files import write_atomic
 from podium.recipe import PARTS, SINGLES, AugmentConfig, Recipe
@@ -26,10 +30,14 @@ TILE, LABEL = 192, 168
 """Longer side of a picture and width of the names, in pixels."""
 LINES = ((180, 255, 0), (255, 120, 0), (0, 200, 255), (255, 0, 200), (255, 255, 0))
 """Colours of the outlines: of label 1, 2, …"""
+MOST_OUTLINES = 3
+"""With more labels in a picture they are told apart by colours: so many lines would hide what they surround."""
 
 
 def write_sheet(path: Path, images: Store, masks: Store, rows: Sequence[int], recipe: Recipe) -> list[str]:
     """Write the sheet: samples and their variants, then a row for each change that is on, from extreme to extreme.
+
+    Beside the picture goes a page of the same name, augment.html, for any width and for the dark.
 
     Args:
         rows: The training samples; six of them, evenly spread, are shown.
@@ -45,9 +53,13 @@ def write_sheet(path: Path, images: Store, masks: Store, rows: Sequence[int], re
     loader = TrainLoader(images, masks, rows, recipe)
     lines = [*_samples(loader, shown), *_changes(loader, images, masks, shown)]
     ignore = recipe.augment.ignore_label if recipe.augment.border == "ignore" else None
-    sheet = np.concatenate([_line(name, tiles, ignore) for name, tiles in _cut(lines, loader)])
+    small = [(name, [outlined(*pair, ignore) for pair in tiles]) for name, tiles in _cut(lines, loader)]
+    sheet = np.concatenate([_line(name, tiles) for name, tiles in small])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, simplejpeg.encode_jpeg(np.ascontiguousarray(sheet), quality=90))
+    title = path.parent.parent.name
+    page = augment_page(title, small[: len(shown)], small[len(shown) :], recipe.augment)
+    write_atomic(path.with_suffix(".html"), page.encode("utf-8", "backslashreplace"))
     return [name for name, _ in lines[len(shown) :]]
 
 
@@ -119,34 +131,64 @@ def _cut(lines: Sequence[Line], loader: TrainLoader) -> Iterator[Line]:
         for image, mask in pairs:
             picture = np.asarray(cv2.resize(np.ascontiguousarray(image), size, interpolation=method), np.uint8)
             labels = cv2.resize(np.ascontiguousarray(mask), size, interpolation=cv2.INTER_NEAREST)
-            small.append((_rgb(picture), np.asarray(labels, np.uint8)))
+            small.append((rgb(picture), np.asarray(labels, np.uint8)))
         yield name, small
 
 
-def _rgb(picture: Pixels) -> Pixels:
+def rgb(picture: Pixels) -> Pixels:
+    """A picture of any number of channels as uint8 (H, W, 3)."""
     channels = np.atleast_3d(picture)
     return np.ascontiguousarray(channels[..., :3] if channels.shape[2] >= 3 else channels[..., [0, 0, 0]])
 
 
-def _line(name: str, pairs: Sequence[tuple[Pixels, Pixels]], ignore: int | None) -> Pixels:
-    height, edge = pairs[0][1].shape[0], 4
+def _line(name: str, pictures: Sequence[Pixels]) -> Pixels:
+    height, edge = pictures[0].shape[0], 4
     label = np.full((height, LABEL, 3), 255, np.uint8)
     for i, part in enumerate(name[k : k + 18] for k in range(0, min(len(name), 72), 18)):
         cv2.putText(
             label, part.encode("ascii", "replace").decode(), (6, 22 + 18 * i), 0, 0.45, (0, 0, 0), 1, cv2.LINE_AA
         )
-    tiles = [np.pad(outlined(*pair, ignore), ((0, 0), (edge, 0), (0, 0)), constant_values=255) for pair in pairs]
+    tiles = [np.pad(picture, ((0, 0), (edge, 0), (0, 0)), constant_values=255) for picture in pictures]
     return np.pad(np.concatenate([label, *tiles], 1), ((0, edge), (0, edge), (0, 0)), constant_values=255)
 
 
 def outlined(picture: Pixels, labels: Pixels, ignore: int | None = None) -> Pixels:
-    """The picture, uint8 (H, W, 3), with the outline of each label; what is ignored is darkened."""
+    """The picture, uint8 (H, W, 3), with the outline of each label, or many labels in colours; ignored is darkened."""
     out = np.array(picture)
     if ignore is not None:
         out[labels == ignore] //= 3
-    for label in np.unique(labels[labels > 0]):
-        if label != ignore:
-            edges, _ = cv2.findContours((labels == label).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(out, edges, -1, (0, 0, 0), 3)
-            cv2.drawContours(out, edges, -1, LINES[(int(label) - 1) % len(LINES)], 1)
+    found = [int(label) for label in np.unique(labels[labels > 0]) if label != ignore]
+    if len(found) > MOST_OUTLINES:
+        colours = np.array([colour_of(n) for n in range(256)], np.uint8)
+        return tinted(out, labels, colours, set(found))
+    for label in found:
+        edges, _ = cv2.findContours((labels == label).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(out, edges, -1, (0, 0, 0), 3)
+        cv2.drawContours(out, edges, -1, LINES[(label - 1) % len(LINES)], 1)
     return out
+
+
+# ---------------------------------------------------------------------- the page
+
+Row = tuple[str, list[Pixels]]
+
+
+def augment_page(title: str, samples: Sequence[Row], changes: Sequence[Row], config: AugmentConfig) -> str:
+    """The page: pictures of a row beside one another as the width allows."""
+    settings = {name: f"{name} = {getattr(config, name)}" for name, _ in changes}
+    return Template(_part("augment.html")).substitute(
+        name=escape(title),
+        css=_part("look.css"),
+        drawn="Lines are the edges of masks; of many classes, each has a colour.",
+        samples="\n".join(_row(name, pictures) for name, pictures in samples),
+        changes="\n".join(_row(settings[name], pictures) for name, pictures in changes) or "<p>Nothing is on.</p>",
+    )
+
+
+def _row(name: str, pictures: Sequence[Pixels]) -> str:
+    figures = "".join(f'<figure><img src="{as_uri(picture)}" alt=""></figure>' for picture in pictures)
+    return f'<div class="sheet"><h3 class="long">{escape(name)}</h3><div class="pictures seven">{figures}</div></div>'
+
+
+def _part(name: str) -> str:
+    return (resources.files("podium.data") / "templates" / name).read_text(encoding="utf-8")

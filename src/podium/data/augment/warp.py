@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from podium.data.augment.affine import affine, fits
+from podium.data.augment.colour import recoloured
 from podium.data.augment.draws import Draws, between, generator
 from podium.data.geometry import BORDERS, Canvas
 from podium.recipe import AugmentConfig
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[Any]
 Matrix = NDArray[np.float64]
 Field = NDArray[np.float32]
 
@@ -187,69 +189,88 @@ def cut(source: Source, cut: Cut, canvas: Canvas, outside: int | None = None) ->
 def _padded(part: Pixels, canvas: Canvas, outside: int | None) -> Pixels:
     if outside is None or part.shape[:2] == (canvas.height, canvas.width):
         return _whole(canvas.place(part), part)
-    out = np.full((canvas.height, canvas.width, *part.shape[2:]), outside, np.uint8)
+    out = np.full((canvas.height, canvas.width, *part.shape[2:]), outside, part.dtype)
     out[canvas.inside((part.shape[0], part.shape[1]))] = part
     return out
 
 
-def _border(canvas: Canvas, part: Pixels) -> int:
+def border_of(canvas: Canvas, shape: tuple[int, ...]) -> int:
     """How OpenCV is to go on beyond the edges: a side of one pixel has nothing to reflect."""
-    return BORDERS["edge" if canvas.pad == "reflect" and min(part.shape[:2]) == 1 else canvas.pad]
+    return BORDERS["edge" if canvas.pad == "reflect" and min(shape[:2]) == 1 else canvas.pad]
 
 
-def warp(source: Source, warp: Warp, canvas: Canvas, *, nearest: bool, outside: int | None = None) -> Pixels:
+def warp(
+    source: Source,
+    warp: Warp,
+    canvas: Canvas,
+    *,
+    nearest: bool,
+    outside: int | None = None,
+    colour: Matrix | None = None,
+) -> Pixels:
     """The pixels of a `Warp`.
 
     Args:
         nearest: Values are picked, never mixed: for masks.
         outside: Value outside the image; None = as the canvas pads.
+        colour: 3x4, of three channels: what is done to each pixel's colours on the way.
     """
     top, bottom, left, right = window(warp, canvas, source.shape)
     part = source[top:bottom, left:right]
     to_part = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1.0]])
-    step = 1 if nearest else int(1e-6 + np.linalg.svd(warp.matrix[:2, :2], compute_uv=False).min() / 1.5)
+    step = 1 if nearest else shrink(warp)
     if step > 1 and min(part.shape[:2]) >= 2 * step:  # much smaller than the image: averaged first, else it aliases
         h, w = part.shape[0] // step, part.shape[1] // step
         fx, fy = w / part.shape[1], h / part.shape[0]
         part = _whole(cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA), part)
         to_part = np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1]]) @ to_part
+    matrix = to_part @ warp.matrix
+    if warp.field is None and is_affine(matrix) and fits(part, canvas):
+        border = border_of(canvas, part.shape) if outside is None else cv2.BORDER_CONSTANT
+        return affine(part, matrix, (canvas.height, canvas.width), border, outside or 0, colour, nearest=nearest)
     if nearest or part.shape[2:] != (3,):
-        return _warped(part, to_part @ warp.matrix, warp.field, canvas, nearest, outside)
+        return _warped(part, matrix, warp.field, canvas, nearest, outside)
     # OpenCV interpolates four channels 2.5 times as fast as three
-    four = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2RGBA), np.uint8)
-    out = _warped(four, to_part @ warp.matrix, warp.field, canvas, nearest, outside)
-    return np.asarray(cv2.cvtColor(out, cv2.COLOR_RGBA2RGB), np.uint8)
+    four = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2RGBA))
+    out = cv2.cvtColor(_warped(four, matrix, warp.field, canvas, nearest, outside), cv2.COLOR_RGBA2RGB)
+    return np.asarray(out if colour is None else recoloured(out, colour))
+
+
+def shrink(warp: Warp) -> int:
+    """How many pixels of the image are averaged into one before it is warped."""
+    return int(1e-6 + np.linalg.svd(warp.matrix[:2, :2], compute_uv=False).min() / 1.5)
 
 
 def _warped(
     part: Pixels, matrix: Matrix, field: Field | None, canvas: Canvas, nearest: bool, outside: int | None
 ) -> Pixels:
     size, kind = (canvas.width, canvas.height), cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
-    border = _border(canvas, part) if outside is None else cv2.BORDER_CONSTANT
+    border = border_of(canvas, part.shape) if outside is None else cv2.BORDER_CONSTANT
     value = (outside or 0,) * 4
     if field is not None:
         at = field + np.stack(np.meshgrid(*map(np.arange, size)), -1).astype(np.float32)
-        if _is_affine(matrix):
+        if is_affine(matrix):
             at = np.asarray(cv2.transform(at, matrix[:2]), np.float32)
         else:
             at = np.asarray(cv2.perspectiveTransform(at, matrix), np.float32)
             at = np.clip(at, -FAR, FAR)  # reflecting goes side by side: from the horizon it would take for ever
         no_second: Any = None  # which OpenCV's stubs do not know
         out = cv2.remap(part, at, no_second, kind, borderMode=border, borderValue=value)
-    elif _is_affine(matrix):
+    elif is_affine(matrix):
         out = cv2.warpAffine(part, matrix[:2], size, None, kind | cv2.WARP_INVERSE_MAP, border, value)
     else:
         out = cv2.warpPerspective(part, matrix, size, None, kind | cv2.WARP_INVERSE_MAP, border, value)
     return _whole(out, part)
 
 
-def _is_affine(matrix: Matrix) -> bool:
+def is_affine(matrix: Matrix) -> bool:
+    """Whether a 3x3 matrix has no perspective."""
     return bool((matrix[2] == (0, 0, 1)).all())
 
 
 def _whole(out: object, part: Pixels) -> Pixels:
     """OpenCV drops the axis of a single channel."""
-    pixels = np.asarray(out, np.uint8)
+    pixels = np.asarray(out)
     return pixels[..., None] if pixels.ndim < part.ndim else pixels
 
 

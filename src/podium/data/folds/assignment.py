@@ -126,8 +126,11 @@ def too_few(units: int, k: int, fewer: int = 0) -> DataError:
     Args:
         fewer: Folds that are filled otherwise.
     """
+    enough = units + fewer >= 2
     return DataError(
-        f"{units} groups cannot fill {k - fewer} folds",
+        f"{units} group{'' if units == 1 else 's'} cannot fill {k - fewer} folds",
         where="competition.toml",
-        remedy=f"set folds.k = {max(2, units + fewer)} or less, or correct data.group",
+        remedy=f"set folds.k = {units + fewer} or less, or correct data.group"
+        if enough
+        else "data.group puts every sample into one group: correct it, or remove it if the samples are unrelated",
     )

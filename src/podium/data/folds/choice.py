@@ -81,7 +81,7 @@ def _suited(input: FoldInput, config: FoldsConfig) -> Choice:
     have = counted(n, "group") if grouped else "no groups"
     what = {
         "class": f", {len(set(input.labels))} classes",
-        "labels": ", several labels a sample",
+        "labels": ", masks differ in their classes" if input.area else ", several labels a sample",
         "target": f", {'several numbers' if kind == 'numbers' else 'a number'} a sample",
         "area": f", masks differ in area{_empties(input)}",
     }.get(by, f", folds.by = {by}" if by else ", nothing else to go by")

@@ -16,7 +16,7 @@ from podium.data.competition import FoldsConfig
 from podium.data.folds.assignment import Folds
 from podium.data.folds.choice import Choice
 from podium.data.folds.leaks import check_leaks
-from podium.data.targets import IMAGE_SUFFIXES
+from podium.data.patterns import IMAGE_SUFFIXES
 from podium.errors import DataError
 from podium.files import write_atomic
 from podium.formats import tables

@@ -49,7 +49,7 @@ def fold_input(
         ids,
         [s.group for s in train],
         alike=[(clusters or {}).get(id) or pixels.get(id) or id for id in ids],
-        labels=labels_of(competition, train),
+        labels=labels_of(competition, train) or (_present(ids, targets.index) if targets else []),
         area=_areas(ids, targets.index) if targets and competition.task in ("segmentation", "instances") else (),
         split=splits if len(set(splits)) > 1 else (),
         order=_column(competition, root / "data", train) if spec.by and spec.by not in KNOWN else (),
@@ -66,6 +66,17 @@ def labels_of(competition: Competition, train: Sequence[Sample]) -> list[Label]:
     if competition.labels == "many":
         return [s.values for s in train]
     return [int(s.values[0]) for s in train]
+
+
+def _present(ids: Sequence[str], index: pl.DataFrame) -> list[Label]:
+    """A 0 or 1 for each class that some masks hold and others do not; none if there is no such class."""
+    if "present" not in index.columns or not index["present"].is_not_null().any():
+        return []
+    present = {id: set((text or "").split()) for id, text in index.select("id", "present").rows()}
+    known = [present.get(id, set()) for id in ids]
+    classes = sorted(set().union(*known), key=int)
+    telling = [c for c in classes if not all(c in of for of in known)]
+    return [tuple(float(c in of) for c in telling) for of in known] if telling else []
 
 
 def _areas(ids: Sequence[str], index: pl.DataFrame) -> list[float]:

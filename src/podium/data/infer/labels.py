@@ -12,7 +12,9 @@ from pathlib import PurePath
 import polars as pl
 
 from podium.data.infer.groups import GROUP_WORDS
+from podium.data.infer.label_rows import LabelRows, label_rows, repeats
 from podium.data.infer.rle_tables import SAMPLE, id_column
+from podium.data.infer.spelling import MOST_CLASSES, is_number
 from podium.data.layout import TEST_WORDS, ImageFolder, Layout, split_of
 from podium.data.targets import stem_of
 
@@ -36,7 +38,6 @@ _INPUT_WORDS = re.compile(
 )
 _ORDINAL = re.compile(r"grade|level|severity|stage|diagnosis|quality", re.IGNORECASE)
 _SEPARATORS = ("|", ";", ",", " ")
-MOST_CLASSES = 200
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ class LabelTable:
     """A table with a row a sample.
 
     Attributes:
-        spelling: How it writes an id, for instance {id}.jpg; with views, an id is what their names begin with.
-        task, labels, classes, separator: As competition.toml has them.
+        ids: Those it has; with views, what the images' names begin with.
+        task, labels, classes, separator, class_column: As competition.toml has them.
         why: What told so, and what else was considered.
-        ids: The ids it has.
         ordinal: Whether the classes have an order.
+        spelling: How ids name a class, where they do.
     """
 
     path: str
@@ -63,6 +64,8 @@ class LabelTable:
     views: list[str] = field(default_factory=list)
     separator: str | None = None
     ordinal: bool = False
+    class_column: str | None = None
+    spelling: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,46 +84,10 @@ class ClassFolders:
     test: str | None = None
 
 
-@dataclass(frozen=True)
-class ValueTable:
-    """A sample submission of values: a row a test image.
-
-    Attributes:
-        rows: The ids in it.
-        spelling: How it writes an id.
-        names: Whether it holds names and not numbers.
-    """
-
-    path: str
-    id_column: str
-    value_columns: list[str]
-    rows: dict[str, str]
-    spelling: str
-    names: bool
-
-
-def value_sample(layout: Layout) -> ValueTable | None:
-    """The sample submission with a value or several for each test image; None if there is none."""
-    stems = {stem for f in layout.folders for stem in f.files}
-    for path, table in layout.tables.items():
-        found = id_column(table, stems) if SAMPLE.search(path) and not table.is_empty() else None
-        if found is None:
-            continue
-        column, spelling = found
-        before, after = spelling.split("{id}")
-        ids = [v[len(before) : len(v) - len(after)] for v in table[column].to_list()]
-        values = [c for c in table.columns if c != column]
-        if not values or len(set(ids)) < len(ids):
-            continue
-        texts = table[values[0]].to_list()
-        names = any(v and not _is_number(v) for v in texts)
-        return ValueTable(path, column, values, dict(zip(ids, texts, strict=True)), spelling, names)
-    return None
-
-
 def label_table(layout: Layout, targets: Sequence[str] = ()) -> LabelTable | None:
     """The table that gives most images a target, or has these columns; None if there is none."""
     stems = {stem for f in layout.folders for stem in f.files}
+    samples = {c for p, t in layout.tables.items() if SAMPLE.search(p) for c in t.columns}
     found: list[tuple[tuple[int, int], LabelTable]] = []
     for path, table in layout.tables.items():
         if SAMPLE.search(path) or table.is_empty() or split_of(PurePath(path).name) == "test":
@@ -129,11 +96,32 @@ def label_table(layout: Layout, targets: Sequence[str] = ()) -> LabelTable | Non
         by_id = _id_column(table, stems)
         if by_id is None and (split := _views(table, stems)) is not None:
             by_id, views = split
+        if (by_id is None or repeats(table, by_id)) and not views:
+            rows = label_rows(table, by_id, stems, {*targets, *samples})
+            if rows is not None:
+                found.append(((0, len(rows.ids)), _of_rows(path, rows)))
+            continue
         if by_id is not None and (meaning := _meaning(layout, table, by_id, targets)) is not None:
             ids = {stem_of(v) for v in table[by_id].to_list()}
             label = LabelTable(path=path, id_column=by_id, ids=ids, views=views, **vars(meaning[1]))
             found.append(((-meaning[0], len(ids)), label))
     return max(found, key=lambda f: f[0], default=(None, None))[1]
+
+
+def _of_rows(path: str, rows: LabelRows) -> LabelTable:
+    return LabelTable(
+        path=path,
+        id_column=rows.id_column,
+        targets=[rows.target],
+        inputs=[],
+        task="classification",
+        labels="many",
+        classes={name: i for i, name in enumerate(rows.classes)},
+        why=rows.why,
+        ids=set(rows.ids),
+        class_column=rows.class_column,
+        spelling=rows.spelling,
+    )
 
 
 def _id_column(table: pl.DataFrame, stems: set[str]) -> str | None:
@@ -228,6 +216,9 @@ def _task(table: pl.DataFrame, targets: list[str], inputs: list[str], kinds: dic
     if len(targets) > 1:
         if all(kinds[c] == "flag" for c in targets):
             classes = {c: i for i, c in enumerate(targets)}
+            if _one_of_them(table, targets):
+                why = f"a column a class, in each row one of them is 1; {why}"
+                return _Meaning(targets, inputs, "classification", why, "one", classes)
             return _Meaning(targets, inputs, "classification", why, "many", classes)
         return _Meaning(targets, inputs, "regression", why)
     if kinds[first] == "flag":
@@ -237,7 +228,7 @@ def _task(table: pl.DataFrame, targets: list[str], inputs: list[str], kinds: dic
         labels = sorted({part.strip() for v in values for part in v.split(separator) if part.strip()})
         classes = {c: i for i, c in enumerate(labels)}
         return _Meaning(targets, inputs, "classification", why, "many", classes, separator)
-    names = sorted(set(values), key=lambda v: (not _is_number(v), float(v) if _is_number(v) else 0, v))
+    names = sorted(set(values), key=lambda v: (not is_number(v), float(v) if is_number(v) else 0, v))
     few_whole = len(names) <= 20 and all(re.fullmatch(r"-?\d+", v) for v in names)
     ordinal = bool(_ORDINAL.search(first)) and few_whole
     named_class = few_whole or (len(names) * 4 <= len(values) and all(re.fullmatch(r"\d+", v) for v in names))
@@ -251,14 +242,18 @@ def _task(table: pl.DataFrame, targets: list[str], inputs: list[str], kinds: dic
     return _Meaning(targets, inputs, "regression", why)
 
 
+def _one_of_them(table: pl.DataFrame, flags: Sequence[str]) -> bool:
+    """Whether each row has a 1 in one column: classes that exclude each other."""
+    ones = [sum(v.lower() in ("1", "1.0", "true") for v in row) for row in table.select(flags).iter_rows()]
+    return set(ones) == {1}
+
+
 def _tells(column: pl.Series) -> bool:
     """Whether a column could be a target or an input: it varies, is filled, and is not a name for each row."""
     values = [v for v in column.to_list() if v]
     distinct = len(set(values))
     return (
-        len(values) * 2 > len(column)
-        and distinct > 1
-        and (distinct < len(values) or all(_is_number(v) for v in values))
+        len(values) * 2 > len(column) and distinct > 1 and (distinct < len(values) or all(is_number(v) for v in values))
     )
 
 
@@ -266,7 +261,7 @@ def _kind(column: pl.Series) -> str:
     values = set(column.to_list()) - {""}
     if {v.lower() for v in values} <= {"0", "1", "0.0", "1.0", "true", "false"}:
         return "flag"
-    if all(_is_number(v) for v in values):
+    if all(is_number(v) for v in values):
         return "number"
     few = len(values) <= MOST_CLASSES and len(values) * 2 <= max(len(column), 8)
     return "class" if few or _list_of_few(values) else "text"
@@ -278,7 +273,7 @@ def _list_of_few(values: set[str]) -> bool:
 
 def _is_list(values: Sequence[str], separator: str) -> bool:
     """Whether values are lists of a few recurring labels: 'cat dog', 'dog', 'bird cat'."""
-    if any(_is_number(v) and separator in (",",) for v in values) or not any(separator in v for v in values):
+    if any(is_number(v) and separator in (",",) for v in values) or not any(separator in v for v in values):
         return False
     parts = Counter(p.strip() for v in set(values) for p in v.split(separator) if p.strip())
     repeated = sum(n > 1 for n in parts.values()) * 2 >= len(parts)  # in other company, or alone
@@ -287,14 +282,6 @@ def _is_list(values: Sequence[str], separator: str) -> bool:
         and len(parts) <= MOST_CLASSES
         and any(len(v.split(separator)) == 1 for v in values) | (len(parts) < len(set(values)))
     )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def class_folders(layout: Layout) -> ClassFolders | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -12,11 +12,14 @@ import cv2
 import numpy as np
 import polars as pl
 
+from podium.data.infer.spelling import MOST_CLASSES, combined_ids, in_order
 from podium.data.layout import ImageFolder, Layout, Pairing
-from podium.data.targets import IMAGE_SUFFIXES, OBJECTS
+from podium.data.patterns import IMAGE_SUFFIXES
+from podium.data.target_tables import CLASSES, OBJECTS
 from podium.errors import DataError, PodiumError
 from podium.formats import images, masks, rle
 
+_PARTS = re.compile("[" + re.escape(OBJECTS + CLASSES) + "]")
 SAMPLE = re.compile(r"sample.*sub|submission", re.IGNORECASE)
 
 
@@ -25,9 +28,12 @@ class RleTable:
     """A CSV file of run-length masks.
 
     Attributes:
-        rows: {id: runs}; several objects of an image are joined.
-        spelling: How the table writes an id, for instance {id}.jpg.
-        objects: Whether an image may have several rows.
+        rows: {id: runs}; several objects of an image are joined, and several classes.
+        spelling: How the table writes an id, for instance {id}.jpg, or {id}.jpg_{class}.
+        objects: Whether an image may have several rows, one an object.
+        class_column: The column that names a row's class.
+        classes: As the table spells them, where a row is of one class.
+        left_out: Columns that are neither.
     """
 
     path: str
@@ -36,6 +42,12 @@ class RleTable:
     rows: dict[str, str]
     spelling: str
     objects: bool = False
+    class_column: str | None = None
+    classes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+_CLASS_WORDS = re.compile(r"class|label|categor|(^|_)(type|organ|structure|tissue|defect)s?($|_)", re.I)
 
 
 def rle_tables(layout: Layout, *, sample: bool) -> list[RleTable]:
@@ -50,30 +62,74 @@ def _rle_table(layout: Layout, path: str, known: set[str], sample: bool) -> RleT
     table = layout.tables[path]
     found = id_column(table, known)
     if found is None:
-        return None
+        return _of_joined_ids(path, table, known, sample)
     column, spelling = found
+    before, after = spelling.split("{id}")
+    ids = [v[len(before) : len(v) - len(after)] for v in table[column].to_list()]
+    for name in _run_columns(table, column, sample):
+        texts, left = table[name].to_list(), tuple(c for c in table.columns if c not in (column, name))
+        by_class = next((c for c in left if _names_classes(table, column, c, name)), None)
+        if by_class is not None and len(set(ids)) < len(ids):
+            labels = table[by_class].to_list()
+            classes = tuple(in_order(set(labels) - {""}))
+            left = tuple(c for c in left if c != by_class)
+            rows = _by_class(zip(ids, labels, texts, strict=True), classes)
+            return RleTable(path, column, name, rows, spelling, False, by_class, classes, left)
+        if len(set(ids)) == len(ids):
+            return RleTable(path, column, name, dict(zip(ids, texts, strict=True)), spelling, left_out=left)
+        if (sample and not any(texts)) or (not sample and _object_rows(ids, texts)):
+            return RleTable(path, column, name, _joined(ids, texts), spelling, objects=True, left_out=left)
+        first = next(i for i, n in Counter(ids).items() if n > 1)
+        one, other, *_ = (line for line, id in enumerate(ids, 2) if id == first)
+        raise DataError(
+            f"the id '{first}' is there twice, on lines {one} and {other}",
+            where=layout.root / path,
+            expected="one row an image",
+            remedy="remove the extra rows, or join their masks",
+        )
+    return None
+
+
+def _of_joined_ids(path: str, table: pl.DataFrame, known: set[str], sample: bool) -> RleTable | None:
+    """A table whose ids name a class too: a.jpg_Fish."""
+    for column in table.columns:
+        found = combined_ids(table[column].to_list(), known)
+        name = next(iter(_run_columns(table, column, sample)), None) if found else None
+        if found is None or name is None:
+            continue
+        kept = [(p, t) for p, t in zip(found.parts, table[name].to_list(), strict=True) if p is not None]
+        rows = _by_class(((id, label, text) for (id, label), text in kept), found.classes)
+        left = tuple(c for c in table.columns if c not in (column, name))
+        return RleTable(path, column, name, rows, found.spelling, classes=found.classes, left_out=left)
+    return None
+
+
+def _run_columns(table: pl.DataFrame, ids: str, sample: bool) -> Iterator[str]:
+    """The columns that hold run-length masks."""
     for name in table.columns:
         values = [v for v in table[name].to_list() if v]
-        if name == column or not (values or sample) or not all(_is_runs(v, sample) for v in values[:50]):
+        if name == ids or not (values or sample) or not all(_is_runs(v, sample) for v in values[:50]):
             continue
-        if not sample and re.search(r"width|height|area|count|index", name, re.I):
-            continue
-        before, after = spelling.split("{id}")
-        ids = [v[len(before) : len(v) - len(after)] for v in table[column].to_list()]
-        texts = table[name].to_list()
-        if len(set(ids)) < len(ids):
-            if not sample and _object_rows(ids, texts):
-                return RleTable(path, column, name, _joined(ids, texts), spelling, objects=True)
-            first = next(i for i, n in Counter(ids).items() if n > 1)
-            one, other, *_ = (line for line, id in enumerate(ids, 2) if id == first)
-            raise DataError(
-                f"the id '{first}' is there twice, on lines {one} and {other}",
-                where=layout.root / path,
-                expected="one row an image",
-                remedy="remove the extra rows, or join their masks",
-            )
-        return RleTable(path, column, name, dict(zip(ids, texts, strict=True)), spelling)
-    return None
+        if not re.search(r"width|height|area|count|index", name, re.I) or (sample and len(table.columns) == 2):
+            yield name
+
+
+def _names_classes(table: pl.DataFrame, ids: str, column: str, runs: str) -> bool:
+    """Whether a column says which class a row is of: so its name says, and there are few, again and again."""
+    values = table.filter(pl.col(runs) != "")[column] if (table[runs] != "").any() else table[column]
+    few = 2 <= values.n_unique() <= min(MOST_CLASSES, max(2, len(table) // 2))
+    return bool(_CLASS_WORDS.search(column)) and few and column != ids
+
+
+def _by_class(rows: Iterable[tuple[str, str, str]], classes: Sequence[str]) -> dict[str, str]:
+    """{id: runs} with a part for each class."""
+    place = {c: i for i, c in enumerate(classes)}
+    found: dict[str, list[list[str]]] = {}
+    for id, label, text in rows:
+        of = found.setdefault(id, [[] for _ in classes])
+        if text and label in place:
+            of[place[label]].append(text)
+    return {id: CLASSES.join(OBJECTS.join(part) for part in of) for id, of in found.items()}
 
 
 def _object_rows(ids: Sequence[str], texts: Sequence[str]) -> bool:
@@ -144,7 +200,7 @@ def _order_by_masks(pairing: Pairing, table: RleTable) -> tuple[str, str]:
             truth = masks.read_mask(path, "0/max") | masks.read_mask(path, "0/1")
             for order in ("row", "column"):
                 decoded = np.zeros(truth.shape, np.bool_)
-                for runs in table.rows[id].split(OBJECTS):
+                for runs in re.split(_PARTS, table.rows[id]):
                     decoded |= rle.decode(runs, (truth.shape[0], truth.shape[1]), order)
                 agree[order] += bool((decoded == truth).all())
         except PodiumError:
@@ -167,9 +223,10 @@ def _order_by_edges(holder: ImageFolder, table: RleTable) -> tuple[str, str]:
         edges = np.abs(cv2.Sobel(gray, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(gray, cv2.CV_32F, 0, 1))
         edges /= float(edges.mean()) + 1e-6
         marks = {}
+        first = next(filter(None, re.split(_PARTS, table.rows[id])), "")
         for order in ("row", "column"):
             try:
-                mask = rle.decode(table.rows[id].split(OBJECTS)[0], gray.shape, order).astype(np.uint8)
+                mask = rle.decode(first, gray.shape, order).astype(np.uint8)
             except PodiumError:
                 continue
             border = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0

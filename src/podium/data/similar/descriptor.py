@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from podium.data.cache import WORKERS
 from podium.data.store import Store
+from podium.formats.images import as_rgb
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -137,7 +138,7 @@ def _known(store: Store) -> dict[str, tuple[str, tuple[int, int]]]:
 
 
 def _items(store: Store) -> Iterator[tuple[str, Pixels]]:
-    return ((id, store.image(i)) for i, id in enumerate(store.ids))
+    return ((id, as_rgb(store.image(i))) for i, id in enumerate(store.ids))
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -220,5 +221,7 @@ def undone(orientation: int) -> int:
 
 def hats(positions: Floats, side: int) -> Floats:
     """Linear interpolation as matrices: (n, m) positions in pixels to (n, m, side) weights, edges repeated."""
-    at = np.clip(positions, 0, side - 1)[..., None]
-    return np.asarray(np.maximum(0, 1 - np.abs(at - np.arange(side, dtype=np.float32))), np.float32)
+    weights = np.clip(positions, 0, side - 1)[..., None] - np.arange(side, dtype=np.float32)
+    np.abs(weights, out=weights)
+    np.subtract(1, weights, out=weights)
+    return np.asarray(np.maximum(weights, 0, out=weights), np.float32)

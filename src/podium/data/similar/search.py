@@ -96,17 +96,19 @@ def _in_leaves(turns: list[Floats], directions: Floats, bound: Floats) -> Iterat
     depth, points = len(directions), turns[0]
     leaf, cuts = _grow(_products(points, directions))
     members = _by_value(leaf, 2**depth)
-    norms = (points**2).sum(1)
+    norms = (points**2).sum(1, keepdims=True)
+    ones = np.ones_like(norms)
+    there_of = np.hstack([points, norms, ones])  # |q - p|^2 as one product: (-2 q, 1, |q|^2) (p, |p|^2, 1)
     for g, queries in enumerate(turns):
+        here_of = np.hstack([-2 * queries, ones, norms])
         into = leaf if g == 0 else _descend(_products(queries, directions), cuts)
         found: list[tuple[Ints, Ints, Floats]] = []
         for here, there in zip(_by_value(into, 2**depth), members, strict=True):
             for part in (here[i : i + 2048] for i in range(0, len(here), 2048)):
-                far = _products(queries[part], points[there])
-                far *= -2
-                far += norms[part, None]
-                far += norms[there]
-                far[part[:, None] == there] = np.inf
+                far = _products(here_of[part], there_of[there])
+                at = np.searchsorted(there, part).clip(max=len(there) - 1)
+                itself = np.flatnonzero(there[at] == part) if len(there) else at[:0]
+                far[itself, at[itself]] = np.inf
                 i, j = _nearest(far, bound[part])
                 found.append((part[i], there[j], far[i, j]))
         a, b, distance = (np.concatenate(c) for c in zip(*found, strict=True))
@@ -127,11 +129,11 @@ def _products(a: Floats, b: Floats) -> Floats:
 def _nearest(far: Floats, bound: Floats) -> tuple[Ints, Ints]:
     """Rows and columns within the bound, no more than `NEIGHBOURS` of a row (but for ties)."""
     near = far < bound[:, None]
-    many = np.flatnonzero(near.sum(1) > NEIGHBOURS)
+    many = np.flatnonzero(np.count_nonzero(near, axis=1) > NEIGHBOURS)
     if len(many):
         limit = np.partition(far[many], NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1, None]
         near[many] &= far[many] <= limit
-    i, j = np.nonzero(near)
+    i, j = np.divmod(np.flatnonzero(near), near.shape[1] or 1)
     return i, j
 
 

@@ -137,10 +137,12 @@ def _warp(b: Floats, scale: Floats, shift: Floats, margin: float = 0) -> tuple[F
 
 def _normal(x: Floats, mask: Floats) -> tuple[Floats, Floats]:
     """x with mean 0 and standard deviation 1 under the mask, and what that was."""
-    weight = mask / np.maximum(mask.sum((1, 2), keepdims=True), 1)
-    x = x - (x * weight).sum((1, 2), keepdims=True)
-    spread = np.sqrt((x * x * weight).sum((1, 2), keepdims=True))
-    return np.asarray(x / np.maximum(spread, 1e-4) * mask, np.float32), np.asarray(spread, np.float32)
+    count = np.maximum(mask.sum((1, 2)), 1)
+    x = x - (np.einsum("nij,nij->n", x, mask) / count)[:, None, None]
+    x *= mask
+    spread = np.sqrt(np.einsum("nij,nij->n", x, x) / count).astype(np.float32)[:, None, None]
+    x /= np.maximum(spread, 1e-4)
+    return x, spread
 
 
 def _correlation(a: Floats, b: Floats, mask: Floats) -> Floats:
@@ -162,17 +164,16 @@ def _align(a: Floats, b: Floats, scale: Floats, shift: Floats) -> tuple[Floats, 
     n, side, _ = a.shape
     at, step = _centres(side), 2 / side
     down, across = np.gradient(a, axis=1) / step, np.gradient(a, axis=2) / step
-    slopes = np.stack([down, across, down * at[:, None], across * at, np.ones_like(a)], -1).reshape(n, side * side, 5)
-    slopes = slopes.astype(np.float32)
+    slopes = np.stack([down, across, down * at[:, None], across * at, np.ones_like(a)], 1).reshape(n, 5, side * side)
+    slopes = slopes.astype(np.float32, copy=False)
     for _ in range(ROUNDS):
         warped, mask = _warp(b, scale, shift)
         goal, spread = _normal(a, mask)
-        rest = ((goal - _normal(warped, mask)[0]) * spread).reshape(n, side * side, 1)
-        inside = (slopes * mask.reshape(n, side * side, 1)).transpose(0, 2, 1)
-        squares = inside @ slopes
+        rest = ((goal - _normal(warped, mask)[0]) * spread).reshape(n, side * side, 1)  # 0 where b is not
+        squares = (slopes * mask.reshape(n, 1, side * side)) @ slopes.transpose(0, 2, 1)
         damping = 1e-3 * np.trace(squares, axis1=1, axis2=2) / 5 + 1e-6
         squares += damping[:, None, None] * np.eye(5, dtype=np.float32)
-        move = np.clip(np.linalg.solve(squares, inside @ rest)[..., 0], -0.15, 0.15)
+        move = np.clip(np.linalg.solve(squares, slopes @ rest)[..., 0], -0.15, 0.15)
         shift = np.clip(shift + scale * move[:, :2], -REACH, REACH)
         scale = np.clip(scale * (1 + move[:, 2:4]), 1 - REACH, 1 + REACH)
     return scale, shift

@@ -1,94 +1,13 @@
-"""The recipe: every setting of a training, complete and frozen. An attempt is a parent recipe plus a change."""
+"""[augment]: random changes of the training images."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from podium.config import Config
-
-Side = Annotated[int, Field(ge=8, le=16384)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-def _crop(given: Any) -> Any:
-    box = isinstance(given, list) and len(given) == 4 and all(type(n) is int and n >= 0 for n in given)
-    if box and min(given[2:]) >= 8:
-        return given
-    if isinstance(given, str) and re.fullmatch(r"centre [1-9]\d{0,4}( [1-9]\d{0,4})?", given):
-        return given
-    raise ValueError('[top, left, height, width] in pixels (height and width at least 8), or "centre 512"')
-
-
-Crop = Annotated[list[int] | str, BeforeValidator(_crop)]
-
-
-class ModelConfig(Config):
-    """The network."""
-
-    arch: str = Field("unet", description="architecture; the registries page lists them")
-    width: float = Field(1.0, gt=0, le=8, description="multiplies the number of filters of every layer")
-    depth: int = Field(5, ge=2, le=7, description="levels; each halves the sides (unet)")
-    norm: Literal["batch", "group", "none"] = Field("batch", description="normalisation after each convolution (unet)")
-    upsample: Literal["nearest", "bilinear", "deconv"] = Field("nearest", description="how the decoder doubles sides")
-
-
-class InputConfig(Config):
-    """What of an image reaches the network: crop, size, stain, clahe, mask_out, channels, in order, then padding."""
-
-    crop: Crop | None = Field(
-        None, description='cut out of every image: [top, left, height, width], or "centre 512", or "centre 480 640"'
-    )
-    size: list[Side] | None = Field(None, description="[height, width] images are resized to; unset = as they are")
-    keep_aspect: bool = Field(False, description="resize to what fits into size, and pad the rest")
-    stain: Literal["macenko"] | None = Field(None, description="stain normalisation of H&E slides; unset = none")
-    clahe: list[Annotated[float, Field(gt=0, le=256)]] | None = Field(
-        None, description="[clip limit, tiles a side] of local histogram equalisation, e.g. [2, 8]; unset = none"
-    )
-    mask_out: str | None = Field(
-        None,
-        description='blacken the background: "otsu" (keeps what differs from the image\'s edge), "otsu dark", '
-        '"otsu light" (keeps the darker, the lighter), or mask files "path/{id}.png" in the workspace',
-    )
-    channels: Literal["rgb", "grey"] = Field("rgb", description="grey: all three channels get the luminance")
-    pad_to: int = Field(32, ge=1, le=256, description="sides are padded to a multiple of this")
-    pad: Literal["reflect", "edge", "zero"] = Field("reflect", description="what padding shows")
-    pad_side: Literal["both", "end"] = Field("both", description="where: around the image, or right and below only")
-    normalize: Literal["imagenet", "unit"] = Field("imagenet", description="ImageNet mean and sd, or 0..1")
-    train_crop: Side | None = Field(None, description="train on random square crops of this side; unset = whole")
-
-    @property
-    def crop_box(self) -> tuple[int, int, int, int] | None:
-        """(top, left, height, width), where `crop` says so."""
-        return None if self.crop is None or isinstance(self.crop, str) else tuple(self.crop)  # type: ignore[return-value]
-
-    @property
-    def crop_centre(self) -> tuple[int, int] | None:
-        """(height, width) of a crop out of the middle."""
-        if not isinstance(self.crop, str):
-            return None
-        sides = [int(n) for n in self.crop.split()[1:]]
-        return sides[0], sides[-1]
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> InputConfig:
-        if self.size is not None and len(self.size) != 2:
-            raise ValueError("size = [height, width]")
-        if self.keep_aspect and self.size is None:
-            raise ValueError("size beside keep_aspect")
-        if self.clahe is not None and (len(self.clahe) != 2 or self.clahe[1] % 1):
-            raise ValueError("clahe = [clip limit, tiles a side], for instance [2, 8]")
-        return self
-
-    @field_validator("mask_out")
-    @classmethod
-    def _a_way_to_mask(cls, value: str | None) -> str | None:
-        if value is not None and value not in ("otsu", "otsu dark", "otsu light") and "{id}" not in value:
-            raise ValueError('"otsu", "otsu dark", "otsu light", or a path with {id} in it: "keep/{id}.png"')
-        return value
-
+from podium.recipe.shares import Share
 
 WARPS = ("shift", "scale", "rotate", "shear", "perspective")
 COLOURS = ("brightness", "contrast", "gamma", "hue", "saturation", "value")
@@ -185,55 +104,3 @@ class AugmentConfig(Config):
             if names.count(name) > 1:
                 raise ValueError(f"one_of has '{name}' twice")
         return self
-
-
-class LossConfig(Config):
-    """A weighted sum of losses."""
-
-    terms: dict[str, float] = Field({"bce": 1.0, "dice": 1.0}, min_length=1, description="loss = weight")
-
-
-class OptimConfig(Config):
-    """The optimiser."""
-
-    name: str = Field("adamw", description="optimiser; the registries page lists them")
-    lr: float = Field(1e-3, gt=0, le=10, description="learning rate (the highest of the schedule)")
-    weight_decay: float = Field(1e-4, ge=0, le=1, description="decoupled where the optimiser has it")
-
-
-class ScheduleConfig(Config):
-    """How the learning rate moves over the training."""
-
-    name: str = Field("one_cycle", description="schedule; the registries page lists them")
-    warmup: Share = Field(0.25, description="share of the steps that the rate climbs (one_cycle)")
-
-
-class TrainConfig(Config):
-    """The training loop."""
-
-    epochs: int = Field(20, ge=1, le=100_000, description="passes over the training samples")
-    batch_size: int = Field(8, ge=1, le=4096, description="samples a step")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 where it is faster")
-    grad_clip: float | None = Field(None, gt=0, description="gradients are scaled down to this norm; unset = never")
-    checkpoint: Literal["best", "last"] = Field("best", description="epoch whose weights predict")
-    seed: int = Field(0, ge=0, lt=2**31, description="seeds weights, batches and augmentation")
-
-
-class PredictConfig(Config):
-    """From logits to a mask."""
-
-    tta: list[Literal["hflip", "vflip"]] = Field([], description="flips averaged at test time")
-    threshold: float = Field(0.5, gt=0, lt=1, description="a pixel is foreground above this probability")
-
-
-class Recipe(Config):
-    """The complete training configuration: `recipes/*.toml` and every attempt's `recipe.toml`."""
-
-    model: ModelConfig = ModelConfig()
-    input: InputConfig = InputConfig()
-    augment: AugmentConfig = AugmentConfig()
-    loss: LossConfig = LossConfig()
-    optim: OptimConfig = OptimConfig()
-    schedule: ScheduleConfig = ScheduleConfig()
-    train: TrainConfig = TrainConfig()
-    predict: PredictConfig = PredictConfig()

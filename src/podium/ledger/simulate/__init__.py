@@ -1,0 +1,1 @@
+"""The verdict rule tried on simulated competitions, beside what people do instead."""

@@ -1,0 +1,86 @@
+"""The one line that a user reads of a verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from podium.ledger.verdict.decide import Decision
+
+UNKNOWN = (
+    "the noise floor is unknown: how far the score moves when nothing but the seed changes has not been measured yet"
+)
+
+
+def sentence(d: Decision) -> str:
+    """The verdict, after how much training, the gain, why, and what comes next."""
+    if d.reason == "no fold":
+        return f"UNSURE: nothing to compare yet.{_next(d)}"
+    tell = {"YES": _yes, "NO": _no, "UNSURE": _unsure}[d.verdict]
+    direction = "" if d.greater_is_better else " (lower is better; + is a gain)"
+    return f"{d.verdict} after {_effort(d)}: {_signed(d.gain, d)}{tell(d, direction)}"
+
+
+def digits(noise_floor: float, gain: float) -> int:
+    """Decimals with which a gain is shown: to the first digit of the noise floor, to the second where that is a 1."""
+    scale = noise_floor if noise_floor > 0 else abs(gain) / 10
+    if not scale > 0:
+        return 4
+    exponent = math.floor(math.log10(scale))
+    return min(12, max(0, -exponent + int(scale < 2 * 10.0**exponent)))
+
+
+def _yes(d: Decision, direction: str) -> str:
+    floors = f", {d.gain / d.noise_floor:.1f} noise floors" if d.noise_floor > 0 else ""
+    odds = f"{d.evidence:.0f}:1" if d.evidence < 1000 else "over 1000:1"
+    then = f"Next: {_folds(d.remaining)}, then champion." if d.remaining else "It is the new champion."
+    return f" (shrunk {_signed(d.shrunk, d)}){floors}, evidence {odds}{direction}. {then}"
+
+
+def _no(d: Decision, direction: str) -> str:
+    if d.reason == "worse":
+        return f"{direction}; it is worse."
+    if d.se == 0 and d.gain == 0:
+        return "; it changes nothing."
+    if d.reason == "could be luck":
+        return f" ± {_plain(d.se, d)}{direction}; every fold is trained and this could be luck."
+    return f"{direction}; a gain worth having ({_plain(d.worth, d)} or more) is unlikely."
+
+
+def _unsure(d: Decision, direction: str) -> str:
+    if d.reason == "noise floor unknown":
+        return f"{direction}; {UNKNOWN}.{_next(d)}"
+    if d.reason == "one group a fold":
+        return f"{direction}; with one group a fold, one fold does not tell whether other groups gain too.{_next(d)}"
+    more = _next(d) or " Nothing is left to train and it is too close to call: the parent stays."
+    return f" ± {_plain(d.se, d)}{direction}.{more}"
+
+
+def _next(d: Decision) -> str:
+    if d.next is None:
+        return ""
+    return f" Next: fold {d.next.fold}" + (f" again, with seed {d.next.seed}." if d.next.seed else ".")
+
+
+def _effort(d: Decision) -> str:
+    folds = f"{d.folds} fold" + "s" * (d.folds != 1)
+    return folds if d.fold_runs == d.folds else f"{folds} ({d.fold_runs} fold runs)"
+
+
+def _folds(folds: Sequence[int]) -> str:
+    names = [str(f) for f in sorted(folds)]
+    return "fold " + names[0] if len(names) == 1 else f"folds {', '.join(names[:-1])} and {names[-1]}"
+
+
+def _signed(value: float, d: Decision) -> str:
+    decimals = digits(d.noise_floor, d.gain)
+    if value and not round(value, decimals):  # one digit more rather than a bare zero
+        decimals += 1
+    rounded = round(value, decimals)
+    return f"{rounded:+.{decimals}f}" if rounded else f"{0:.{decimals}f}"
+
+
+def _plain(value: float, d: Decision) -> str:
+    return f"{value:.{digits(d.noise_floor, d.gain)}f}"

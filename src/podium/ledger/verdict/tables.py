@@ -1,0 +1,100 @@
+"""From `scores.parquet` to what the verdict compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from podium.errors import LedgerError
+from podium.ledger.verdict.runs import Run
+from podium.metrics import Measured, Metric
+
+FoldTables = Mapping[tuple[int, int], pl.DataFrame]
+"""{(fold, seed): table with the columns id, group, score and those of `metrics.Measured`}: `FoldRun.scores` of each."""
+
+
+def paired_runs(
+    attempt: FoldTables, parent: FoldTables, metric: Metric | None = None
+) -> tuple[list[Run], list[Run], int]:
+    """The fold runs of an attempt and its parent, of the samples that all runs of a fold have, and the number left out.
+
+    Rows may come in any order. A change to the data is so judged on what both sides have. The groups are those of the
+    parent: leaving samples out may rename a group on the other side.
+
+    Args:
+        metric: Needed where it is not a mean over samples; None: the column `score` is all there is.
+
+    Raises:
+        LedgerError: if the runs of a fold have no sample in common, or one scores a sample twice.
+    """
+    runs: tuple[list[Run], list[Run]] = ([], [])
+    left_out = 0
+    for fold in sorted({f for f, _ in attempt} | {f for f, _ in parent}):
+        sides = [[(seed, t) for (f, seed), t in side.items() if f == fold] for side in (attempt, parent)]
+        tables = [table for side in sides for _, table in side]
+        ids, codes = _shared(fold, tables)
+        left_out += max(t.height for t in tables) - ids.height
+        for side, found in zip(sides, runs, strict=True):
+            found += [_run(fold, seed, table, ids, codes, metric) for seed, table in side]
+    return *runs, left_out
+
+
+def _shared(fold: int, tables: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, npt.NDArray[np.int64]]:
+    """(ids that all tables have, in order; the code of each one's group in the last table)."""
+    shared = tables[-1].select("id", "group").sort("id")
+    for table in tables[:-1]:
+        shared = shared.join(table.select("id"), on="id", how="semi", maintain_order="left")
+    if not shared.height:
+        raise LedgerError(
+            "the attempt and its parent have no sample in common",
+            where=f"fold {fold}",
+            expected="some samples scored by both",
+            remedy="compare attempts that were trained on the same folds",
+        )
+    return shared.select("id"), (shared["group"].rank("dense").to_numpy() - 1).astype(np.int64)
+
+
+def _run(
+    fold: int, seed: int, table: pl.DataFrame, ids: pl.DataFrame, codes: npt.NDArray[np.int64], metric: Metric | None
+) -> Run:
+    table = ids.join(table, on="id", how="left", maintain_order="left")
+    if table.height != ids.height:
+        raise LedgerError("a sample is scored twice", where=f"fold {fold}, seed {seed}")
+    if metric is None or metric.mean_over_samples:
+        score = table["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return Run.of_scores(fold, seed, score, codes)
+    measured = Measured.of_columns(metric.kind, table.to_dict(as_series=False))
+    return Run.of_metric(fold, seed, lambda chosen: measured.take(chosen).score(metric), codes)
+
+
+def gain_of_folds(
+    attempt: Mapping[int, float], parent: Mapping[int, float], *, greater_is_better: bool = True
+) -> tuple[float, int]:
+    """`mean_gain` from the score of each fold, for a metric that no sample has a score of its own of.
+
+    Args:
+        attempt, parent: {fold: score}.
+    """
+    gains = [attempt[fold] - parent[fold] for fold in attempt.keys() & parent.keys()]
+    gain = sum(gains) / max(1, len(gains))
+    return (gain if greater_is_better else -gain), len(gains)
+
+
+def mean_gain(attempt: pl.DataFrame, parent: pl.DataFrame, *, greater_is_better: bool = True) -> tuple[float, int]:
+    """The mean over shared folds of the mean over groups of the paired difference, and the number of folds.
+
+    Args:
+        attempt, parent: Tables with columns id, group, fold, score.
+
+    Source: VERDICT, D = mean_k mean_g D_kg.
+    """
+    pairs = attempt.join(parent.select("id", "fold", base="score"), on=["id", "fold"], how="inner")
+    if pairs.is_empty():
+        return 0.0, 0
+    groups = pairs.group_by("fold", "group").agg(gain=(pl.col("score") - pl.col("base")).mean())
+    folds = groups.group_by("fold").agg(pl.col("gain").mean())
+    gain = float(folds["gain"].sum()) / len(folds)
+    return (gain if greater_is_better else -gain), len(folds)

@@ -1,0 +1,68 @@
+"""Which file `model.weights` means where it names an attempt: that of the same fold, so that nothing leaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from podium.errors import LedgerError, ModelError
+from podium.ledger.attempts import Attempts
+from podium.recipe import Recipe
+
+BEFORE = "attempt:"
+
+
+def resolved(weights: str, root: Path, fold: int) -> str:
+    """The path that ``attempt:0007``, ``attempt:../salt/0007`` or a path seen from the workspace stands for.
+
+    Of an attempt of the same workspace it is the run of the same fold: its network has not seen the samples that
+    validate. Of another workspace's it is the first finished run.
+
+    Args:
+        root: The workspace's folder, or one in it.
+        fold: The fold to be trained.
+
+    Raises:
+        ModelError: if there is no such attempt, or that fold of it is not trained.
+    """
+    root = next((p for p in (root, *root.parents) if (p / "competition.toml").is_file()), root)
+    if not weights.startswith(BEFORE):
+        return str(path) if (path := root / Path(weights).expanduser()).exists() else weights
+    folder, _, name = weights.removeprefix(BEFORE).rstrip("/").rpartition("/")
+    root = root.resolve()
+    places = [root / folder, root.parent / folder] if folder else [root]
+    place = next((p.resolve() for p in places if not folder or (p / "attempts").is_dir()), None)
+    if place is None:
+        raise ModelError(
+            f"there is no workspace for '{weights}'",
+            where="model.weights",
+            expected=f"attempts in {places[0] / 'attempts'}",
+            remedy="write attempt:0007 for one of this workspace, attempt:../salt/0007 for another's",
+        )
+    try:
+        attempt = Attempts(place / "attempts").get(name)
+    except LedgerError as error:
+        raise ModelError(error.found, where=f"model.weights = {weights}", remedy=error.remedy) from None
+    own = place == root
+    run = next((r for r in attempt.runs if r.fold == fold or not own), None)
+    if run is None:
+        raise ModelError(
+            f"attempt {attempt.id} has no finished run" + (f" of fold {fold}" if own else ""),
+            where="model.weights",
+            expected="a run of the same fold, which has not seen the samples that validate" if own else "",
+            remedy=f"train it: podium resume {attempt.id}",
+        )
+    which = attempt.recipe.train.checkpoint
+    snapshots = sorted(run.folder.glob("snapshot*.pt")) if which == "snapshots" else []
+    return str(snapshots[-1] if snapshots else run.folder / f"{which}.pt")
+
+
+def with_own_weights(recipe: Recipe, attempt: Path, fold: int) -> Recipe:
+    """The recipe to train a fold with: `model.weights` is the file that it stands for, in this fold.
+
+    Args:
+        attempt: The folder of the attempt to be trained.
+    """
+    if not recipe.model.weights:
+        return recipe
+    path = resolved(recipe.model.weights, attempt, fold)
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"weights": path})})

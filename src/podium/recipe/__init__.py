@@ -1,0 +1,28 @@
+"""The recipe: every setting of a training, complete and frozen. An attempt is a parent recipe plus a change."""
+
+from podium.recipe.augment import COLOURS, PARTS, SINGLES, WARPS, AugmentConfig
+from podium.recipe.input import InputConfig
+from podium.recipe.model import ModelConfig
+from podium.recipe.optim import DEFAULT_TERMS, LossConfig, OptimConfig, ScheduleConfig
+from podium.recipe.train import PredictConfig, SamplingConfig, TrainConfig
+from podium.recipe.whole import IN_PHASES, Phase, Recipe
+
+__all__ = [
+    "COLOURS",
+    "DEFAULT_TERMS",
+    "IN_PHASES",
+    "PARTS",
+    "SINGLES",
+    "WARPS",
+    "AugmentConfig",
+    "InputConfig",
+    "LossConfig",
+    "ModelConfig",
+    "OptimConfig",
+    "Phase",
+    "PredictConfig",
+    "Recipe",
+    "SamplingConfig",
+    "ScheduleConfig",
+    "TrainConfig",
+]

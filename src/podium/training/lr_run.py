@@ -1,0 +1,66 @@
+"""The range test over a competition's own data: the first fold's batches, the recipe's network, loss and optimiser."""
+
+from __future__ import annotations
+
+import torch
+
+from podium.data.loader import TrainLoader
+from podium.errors import ConfigError
+from podium.recipe import Recipe
+from podium.training.device import Normalize, create_fabric, to_device
+from podium.training.fold_run import FoldData, derived_seed
+from podium.training.lr_find import RangeTest, endless, range_test
+from podium.training.optim import create_optimizer, hold_still, set_lr
+from podium.training.tasks import TableTask, Values, create_task
+
+
+def find_lr(
+    data: FoldData, recipe: Recipe, *, fold: int = 0, low: float = 1e-7, high: float = 1.0, steps: int = 100
+) -> RangeTest:
+    """Train a fresh network for some steps at growing rates; neither it nor anything else of it is kept.
+
+    Augmentation, sampling, precision and clipping are those of the recipe; the encoder has its multiple of the rate.
+
+    Raises:
+        ConfigError: for a model that is not trained step by step.
+        TrainingError: if the loss fell at none of the rates.
+    """
+    if recipe.model.arch == "features":
+        raise ConfigError("'model.arch' is 'features', which has no learning rate", remedy="choose a network")
+    store = data.stores.images
+    rows = [store.row[id] for id in data.folds.training(fold)]
+    task, table = create_task(data.competition, data.metric, recipe), None
+    task.channels = data.channels
+    if isinstance(task, TableTask):
+        truth = data.truth
+        assert isinstance(truth, Values)
+        task.fit(truth.take(rows))
+        table = task.table(truth)
+    seed = derived_seed(recipe.train.seed, 0, fold)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        fabric = create_fabric(recipe.train.precision)
+        model = to_device(task.create_model(), fabric)
+        network, optimizer = fabric.setup(model, create_optimizer(recipe.optim, model))
+        normalize = Normalize(recipe.input.normalize, fabric.device)
+        views = list(data.stores.views.values())
+        loader = TrainLoader(store, data.stores.masks, rows, recipe, table=table, views=views)
+        batches = endless(lambda epoch: loader.epoch(seed, epoch))
+        network.train()
+        hold_still(model)
+
+        def step(rate: float) -> float:
+            set_lr(optimizer, rate)
+            batch = next(batches)
+            loss, _ = task.loss(network(normalize(batch.images), *task.inputs(batch, fabric.device)), batch)
+            fabric.backward(loss)
+            if recipe.train.grad_clip:
+                fabric.clip_gradients(network, optimizer, max_norm=recipe.train.grad_clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            return float(loss.detach())
+
+        try:
+            return range_test(step, low=low, high=high, steps=steps)
+        finally:
+            batches.close()

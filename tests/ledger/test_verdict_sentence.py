@@ -1,0 +1,88 @@
+"""The line that a user reads."""
+
+import pytest
+
+from podium.ledger.verdict.decide import Decision, FoldSeed
+from podium.ledger.verdict.sentence import digits, sentence
+
+NAN = float("nan")
+
+
+def made(verdict, reason, gain, **given):
+    values = {
+        "next": None,
+        "remaining": (),
+        "se": 0.0004,
+        "noise_floor": 0.0004,
+        "shrunk": 0.0008,
+        "worth": 0.0006,
+        "evidence": 14.2,
+        "folds": 1,
+        "fold_runs": given.get("folds", 1),
+        "all_folds": 5,
+        "greater_is_better": True,
+    }
+    return Decision(verdict=verdict, reason=reason, gain=gain, **(values | given))
+
+
+@pytest.mark.parametrize(
+    ("decision", "text"),
+    [
+        (
+            made("YES", "better", 0.00108, folds=3, remaining=(4, 1)),
+            "YES after 3 folds: +0.0011 (shrunk +0.0008), 2.7 noise floors, evidence 14:1. "
+            "Next: folds 1 and 4, then champion.",
+        ),
+        (
+            made("YES", "better", 0.00108, folds=5, fold_runs=7, evidence=1e30),
+            "YES after 5 folds (7 fold runs): +0.0011 (shrunk +0.0008), 2.7 noise floors, evidence over 1000:1. "
+            "It is the new champion.",
+        ),
+        (
+            made("NO", "too small to matter", -0.0002),
+            "NO after 1 fold: -0.0002; a gain worth having (0.0006 or more) is unlikely.",
+        ),
+        (
+            made("NO", "too small to matter", -0.00002),
+            "NO after 1 fold: -0.00002; a gain worth having (0.0006 or more) is unlikely.",
+        ),
+        (
+            made("NO", "too small to matter", -0.000002),
+            "NO after 1 fold: 0.00000; a gain worth having (0.0006 or more) is unlikely.",
+        ),
+        (made("NO", "worse", -0.0102), "NO after 1 fold: -0.0102; it is worse."),
+        (
+            made("NO", "could be luck", 0.0001, folds=5),
+            "NO after 5 folds: +0.0001 ± 0.0004; every fold is trained and this could be luck.",
+        ),
+        (
+            made("UNSURE", "too close to call", 0.0005, folds=2, next=FoldSeed(3, 0)),
+            "UNSURE after 2 folds: +0.0005 ± 0.0004. Next: fold 3.",
+        ),
+        (
+            made("UNSURE", "too close to call", 0.0005, folds=5, next=FoldSeed(3, 1), greater_is_better=False),
+            "UNSURE after 5 folds: +0.0005 ± 0.0004 (lower is better; + is a gain). Next: fold 3 again, with seed 1.",
+        ),
+        (
+            made("UNSURE", "too close to call", 0.0005, folds=5, fold_runs=10),
+            "UNSURE after 5 folds (10 fold runs): +0.0005 ± 0.0004. "
+            "Nothing is left to train and it is too close to call: the parent stays.",
+        ),
+        (
+            made("UNSURE", "noise floor unknown", 0.5, se=NAN, noise_floor=NAN, shrunk=NAN, next=FoldSeed(2, 0)),
+            "UNSURE after 1 fold: +0.50; the noise floor is unknown: how far the score moves when nothing but the seed "
+            "changes has not been measured yet. Next: fold 2.",
+        ),
+        (made("UNSURE", "no fold", NAN, folds=0, next=FoldSeed(2, 0)), "UNSURE: nothing to compare yet. Next: fold 2."),
+    ],
+)
+def test_what_the_user_reads(decision, text):
+    assert sentence(decision) == text
+
+
+@pytest.mark.parametrize(
+    ("floor", "gain", "decimals"),
+    [(0.0004, 1, 4), (0.00012, 1, 5), (1.2, 1, 1), (3, 1, 0), (250, 1, 0), (0, 0.5, 2), (0, 0, 4), (NAN, NAN, 4)],
+)
+def test_as_many_digits_as_the_noise_floor_bears(floor, gain, decimals):
+    assert digits(floor, gain) == decimals
