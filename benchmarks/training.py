@@ -117,7 +117,7 @@ def train_step(tiny: bool, folder: Path) -> Pair:
 def infer(tiny: bool, folder: Path) -> Pair:
     """Podium's predictor against a plain fp32 one."""
     s = _setup(tiny, "ternausnet11")
-    predictor = Predictor(s.fabric, [s.model], s.task, tta=False)
+    predictor = Predictor(s.fabric, [s.model], s.task, while_training=True)
     photos = _photos(s.n, s.size)
     plain = s.plain.eval()
     mean, sd = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))

@@ -59,9 +59,9 @@ def test_the_files_left(lap: tuple[Workspace, Attempt, Attempt]) -> None:
     assert top >= {"competition.toml", "recipes", "data", "folds.csv", "attempts", "submissions", "board", ".podium"}
     assert {p.name for p in (root / "attempts").iterdir()} == {"0000-baseline", "0001-hotter"}
     head = {p.name for p in (root / "attempts/0001-hotter").iterdir()}
-    assert head == {"recipe.toml", "change.toml", "verdict.toml", "why.md", "COMPLETE"} | {
-        f"fold{k}-seed0" for k in range(3)
-    }
+    assert head >= {"recipe.toml", "change.toml", "verdict.toml", "why.md", "COMPLETE"}
+    first = {p.name for p in (root / "attempts/0000-baseline").iterdir()}
+    assert first >= {f"fold{k}-seed{seed}" for k in range(3) for seed in (0, 1)}
     for name in ("0001-baseline", "0002-hotter"):
         left = {p.name for p in (root / "submissions" / name).iterdir()}
         assert left == {"submission.csv.gz", "prediction.toml", "receipt.toml", "COMPLETE"}
@@ -124,15 +124,34 @@ def test_the_same_seed_gives_the_same_scores_and_file_twice(
     assert file.read_bytes() == (space.root / "submissions/0001-baseline/submission.csv.gz").read_bytes()
 
 
-def test_the_verdict_is_unsure_while_the_noise_floor_is_unknown(lap: tuple[Workspace, Attempt, Attempt]) -> None:
+def test_the_verdict_rests_on_the_noise_floor_of_the_baselines_second_seeds(
+    lap: tuple[Workspace, Attempt, Attempt],
+) -> None:
     space, baseline, attempt = lap
+    verdict = attempt.verdict
+    assert verdict is not None
+    assert verdict.final
+    assert verdict.noise_floor is not None
+    assert verdict.noise_floor > 0
+    assert verdict.raw_gain is not None
+    a, b = (
+        pl.concat([run.scores() for run in t.runs]).group_by("fold", "group").agg(pl.col("score").mean())
+        for t in (attempt, baseline)  # the runs of a fold score the same samples: their mean is that of the seeds
+    )
+    means = a.join(b, on=["fold", "group"]).group_by("fold").agg((pl.col("score") - pl.col("score_right")).mean())
+    if verdict.folds == 3:  # else folds were added after the verdict
+        assert verdict.raw_gain == pytest.approx(means["score"].mean(), abs=1e-9)
+    assert (space.champion().id == attempt.id) == (verdict.verdict == "YES")
+
+
+def test_without_second_seeds_there_is_no_yes(source: Path, tmp_path: Path) -> None:
+    space = Workspace.new(tmp_path / "one", source, ["folds.k=2"])
+    quick = ["train.epochs=1", "model.width=0.25", "train.precision=fp32"]
+    space.baseline("smoke", quick, seeds=1)
+    attempt = space.attempt("hotter", ["optim.lr=1e-2"], why="learns faster", seeds=1)
     assert attempt.verdict is not None
     assert attempt.verdict.verdict == "UNSURE"
     assert "noise floor is unknown" in str(attempt.verdict)
-    a, b = (t.out_of_fold().group_by("fold", "group").agg(pl.col("score").mean()) for t in (attempt, baseline))
-    pairs = a.join(b, on=["fold", "group"])
-    means = pairs.group_by("fold").agg((pl.col("score") - pl.col("score_right")).mean())["score"]
-    assert attempt.verdict.gain == pytest.approx(means.mean(), abs=1e-9)
     assert space.champion().id == 0
 
 

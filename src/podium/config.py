@@ -129,18 +129,19 @@ def _comment(text: str) -> str:
 
 def _emit_value(key: str, value: Any) -> str:
     if isinstance(value, dict):  # nested deeper than one section: an inline table
-        return f"{_key(key)} = {_inline(value)}"
+        return f"{_key(key)} = {inline_toml(value)}"
     if isinstance(value, list):
-        return f"{_key(key)} = {_inline(value)}"
+        return f"{_key(key)} = {inline_toml(value)}"
     return tomli_w.dumps({key: value}).strip()
 
 
-def _inline(value: Any) -> str:
+def inline_toml(value: Any) -> str:
+    """A value as TOML writes it behind ``key = ``, tables too in one line."""
     if isinstance(value, dict):
-        inner = ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in value.items() if v is not None)
+        inner = ", ".join(f"{_key(k)} = {inline_toml(v)}" for k, v in value.items() if v is not None)
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list):
-        return "[" + ", ".join(_inline(v) for v in value) + "]"
+        return "[" + ", ".join(inline_toml(v) for v in value) + "]"
     return tomli_w.dumps({"x": value}).strip().removeprefix("x = ")
 
 

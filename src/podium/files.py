@@ -87,6 +87,19 @@ def mark_complete(folder: Path, note: str = "") -> None:
     write_atomic(folder / MARKER, note)
 
 
+def share_file(source: Path, target: Path) -> None:
+    """The same file under another name: a hard link, so that either may be deleted; a copy where there are none.
+
+    Only for files that nobody writes into: podium replaces files, it does not change them.
+    """
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        shutil.copyfile(source, target)
+
+
 def require_space(folder: Path, need: int) -> None:
     """Refuse work that cannot end well: ``need`` bytes are about to be written below ``folder``.
 

@@ -19,7 +19,7 @@ from podium.files import building, write_atomic
 from podium.formats import images
 from podium.formats.archives import KINDS, by_hand, is_archive, unpack, unpack_home
 from podium.metrics import get_metric
-from podium.progress import say
+from podium.progress import counted, say
 
 SPEC = "competition.toml"
 
@@ -166,7 +166,10 @@ def _lay_out(
             f"  held out: {held.test} of {held.train + held.test} samples as a test set, {held.public} of them public; "
             "their targets are in board/, which training never reads"
         )
-        return inference.with_competition(held.competition)
+        made = inference.with_competition(held.competition)
+        if held.competition.folds.k < inference.competition.folds.k:
+            made = made.with_value("folds.k", held.groups, f"only {counted(held.groups, 'group')} are left to train on")
+        return made
     if copy:
         shutil.copytree(source, draft / "data", copy_function=_copy_file)
     else:

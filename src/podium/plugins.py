@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from podium.errors import ConfigError, nearest
+
+_KEPT = "PODIUM_KEPT_FILES"
 
 
 def find_plugin(spec: str, where: str) -> tuple[Path, str]:
@@ -23,16 +27,44 @@ def find_plugin(spec: str, where: str) -> tuple[Path, str]:
     file, _, name = spec.rpartition(":")
     if not file.endswith(".py") or not name.isidentifier():
         raise ConfigError(f"'{spec}' does not name something in a Python file", where=where, expected="file.py:name")
+    path = find_file(file)
+    if path is None:
+        raise ConfigError(
+            f"'{spec}' is asked for, and there is no file '{file}'",
+            where=where,
+            expected=f"the file in the workspace: {Path(os.getcwd()) / file}",
+            remedy="check the path",
+        )
+    return path, name
+
+
+def find_file(file: str) -> Path | None:
+    """A user's Python file: the copy that an attempt keeps, else in the current folder or one above; None: nowhere."""
+    kept = os.environ.get(_KEPT)
+    if kept and (Path(kept) / Path(file).name).is_file():
+        return Path(kept) / Path(file).name
     here = Path(os.getcwd())
-    for folder in (here, *here.parents):
-        if (folder / file).is_file():
-            return folder / file, name
-    raise ConfigError(
-        f"'{spec}' is asked for, and there is no file '{file}'",
-        where=where,
-        expected=f"the file in the workspace: {here / file}",
-        remedy="check the path",
-    )
+    return next((folder / file for folder in (here, *here.parents) if (folder / file).is_file()), None)
+
+
+@contextmanager
+def kept_files(folder: Path) -> Iterator[None]:
+    """Inside, the copies in ``folder`` are used, also by processes that are started meanwhile."""
+    before = os.environ.get(_KEPT)
+    os.environ[_KEPT] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_KEPT]
+        else:
+            os.environ[_KEPT] = before
+
+
+def files_of(values: Iterable[Any]) -> dict[str, Path]:
+    """{as it is spelt: path} of the Python files that settings name as "file.py:name"."""
+    specs = [value for value in values if isinstance(value, str) and ".py:" in value]
+    return {spec.partition(":")[0]: find_plugin(spec, spec)[0] for spec in specs}
 
 
 def load_plugin(spec: str, where: str) -> Any:

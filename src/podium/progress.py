@@ -28,6 +28,12 @@ def say(line: str = "") -> None:
         listener(line)
 
 
+def say_if(line: str) -> None:
+    """Tell the user one line, indented, if there is one."""
+    if line:
+        say(f"  {line}")
+
+
 class listening:
     """Within the block, every line said is also handed to ``listener``."""
 

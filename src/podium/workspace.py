@@ -18,18 +18,16 @@ from podium.data.inventory import Stock, take_stock
 from podium.data.ready import Prepared, check_folds, make_ready
 from podium.data.report import Report, make_report
 from podium.data.samples import Problem, Samples, add_exclusions, list_samples, wanted_ids
-from podium.errors import BoardError, ConfigError, DataError, LedgerError, nearest
+from podium.errors import BoardError, ConfigError, DataError, nearest
 from podium.files import locked
 from podium.host.board import LocalBoard, Receipt
 from podium.host.grading import Classes
-from podium.ledger.attempts import Attempt, Attempts, changed_recipe
-from podium.ledger.checks import check_complete, same_folds
-from podium.ledger.index import Index
+from podium.ledger.attempts import Attempt, Attempts, RaceConfig
 from podium.ledger.submissions import Submissions, file_in
-from podium.ledger.verdict import Verdict, gain_of_folds, mean_gain
 from podium.metrics import get_metric
 from podium.new import SPEC, make_from_frame, make_workspace
-from podium.progress import say
+from podium.progress import say_if
+from podium.racing import Racing
 from podium.recipe import Recipe
 from podium.recipes import find_recipe, shipped
 
@@ -46,7 +44,7 @@ class Workspace:
         self.metric = get_metric(self.competition.metric, f"{root / SPEC}: metric", folder=root)
         self.attempts = Attempts(root / "attempts")
         self.submissions = Submissions(root / "submissions")
-        self.index = Index(root / ".podium" / "podium.db", self.attempts)
+        self.index = self.attempts.index
 
     @classmethod
     def open(cls, folder: str | Path = ".") -> Self:
@@ -185,75 +183,86 @@ class Workspace:
 
     # ------------------------------------------------------------------ attempts
 
-    def baseline(self, recipe: str = "baseline", changes: Sequence[str] = ()) -> Attempt:
+    def baseline(self, recipe: str = "baseline", changes: Sequence[str] = (), *, seeds: int = 2) -> Attempt:
         """Train the first champion on every fold; a run that was stopped goes on where it was.
+
+        Args:
+            seeds: Trainings of each fold. The second ones show how far the score moves by luck alone (the noise floor);
+                without them every verdict is UNSURE.
 
         Raises:
             LedgerError: if there is a baseline with another recipe.
         """
         wanted = self.recipe(recipe).with_overrides(list(changes))
-        self._check(wanted)
-        prepared = self.prepare(wanted)
-        attempts, damaged = self.attempts.scan()
-        first = next((a for a in attempts if a.parent is None), None)
-        if first is None and damaged:
-            raise LedgerError(damaged[0], remedy="mend or restore it; or move its folder away to begin again")
-        if first is not None and first.recipe != wanted:
-            begin = f"no fold of it is trained: to begin again, delete {first.folder}"
-            change = "change it by an attempt: podium try NAME key=value --why '…'; or start another workspace"
-            raise LedgerError(
-                f"there is a baseline already ({first.folder.name}), with another recipe",
-                where=self.root / "attempts",
-                remedy=change if first.runs else begin,
-            )
-        if first is not None:
-            same_folds(first, prepared.folds, self.root)
-        else:
-            why = f"the first champion: recipes/{self._recipe_file(recipe).name}" + "".join(f" {c}" for c in changes)
-            first = self.attempts.create("baseline", wanted, None, why, prepared.folds.digest())
-        return self._train(first, prepared)
+        say_if(wanted.train.overruled(changes))
+        why = f"the first champion: recipes/{self._recipe_file(recipe).name}" + "".join(f" {c}" for c in changes)
+        return self.racing.baseline(wanted, why, seeds)
 
     def attempt(
-        self, name: str, changes: Sequence[str] = (), *, why: str = "", parent: str | int | None = None
+        self,
+        name: str,
+        changes: Sequence[str] = (),
+        *,
+        why: str = "",
+        parent: str | int | None = None,
+        link: str = "",
+        careful: bool = False,
+        folds: Sequence[int] = (),
+        seeds: int | None = None,
     ) -> Attempt:
-        """Try one change: written down first, then trained fold by fold and compared with its parent.
+        """Try one change: written down first, then trained fold run by fold run until the verdict is YES or NO.
+
+        On YES every fold is trained, and the attempt is the champion if its parent was.
+
+        Args:
+            link: Where the idea is from.
+            careful: Stop later: for when ideas are scarcer than hours.
+            folds: The only ones to train; the verdict may then stay UNSURE.
+            seeds: Most trainings of one fold.
 
         Raises:
             LedgerError: if nothing changes, or the same recipe was tried before.
             ConfigError: for an unknown key or a wrong value.
         """
         base = self.champion() if parent is None else self.attempts.get(parent)
-        recipe = changed_recipe(base.recipe, list(changes))
-        self._check(recipe)
-        prepared = self.prepare(recipe)
-        same_folds(base, prepared.folds, self.root)
-        begun = self._stopped(name, recipe, base)
-        return self._train(begun or self.attempts.create(name, recipe, base, why, prepared.folds.digest()), prepared)
+        return self.racing.attempt(name, changes, base, why=why, link=link, race=_race(careful, folds, seeds))
 
-    def resume(self, reference: str | int | None = None) -> Attempt:
-        """Go on with an attempt that was stopped: the given one, or the newest unfinished."""
-        if reference is None:
-            open_ones = [a for a in self.attempts.all() if self._unfinished(a)]
-            if not open_ones:
-                raise LedgerError("no attempt is unfinished", remedy="look at them: podium attempts")
-            attempt = open_ones[-1]
-        else:
-            attempt = self.attempts.get(reference)
-        prepared = self.prepare(attempt.recipe)
-        same_folds(attempt, prepared.folds, self.root)
-        return self._train(attempt, prepared)
+    def combine(self, *references: str | int, name: str | None = None, why: str = "", careful: bool = False) -> Attempt:
+        """Try the changes of several attempts together, on the champion.
+
+        Raises:
+            LedgerError: if they contradict each other, or the champion has them already.
+        """
+        return self.racing.combine(references, name, why, _race(careful, (), None))
+
+    def resume(self, reference: str | int | None = None, **race: Any) -> Attempt:
+        """Go on with an attempt that was stopped: the given one, or the newest unfinished.
+
+        Args:
+            race: ``careful=``, ``folds=`` or ``seeds=``, as of `attempt`, to be others from now on.
+        """
+        return self.racing.resume(reference, race)
 
     def champion(self) -> Attempt:
-        """The recipe that stands: the newest accepted attempt, else the baseline.
+        """The recipe that stands: the attempt that was accepted last, else the baseline.
 
         Raises:
             LedgerError: if nothing has been trained.
         """
-        attempts = self.attempts.all()
-        accepted = [a for a in attempts if a.parent is None or (a.verdict and a.verdict.verdict == "YES")]
-        if not accepted:
-            raise LedgerError("there is no champion yet", where=self.root, remedy="run: podium baseline")
-        return accepted[-1]
+        return self.attempts.champion()
+
+    def crown(self, reference: str | int, why: str) -> Attempt:
+        """Make an attempt the champion whatever its verdict says; the reason is kept."""
+        return self.racing.crown(reference, why)
+
+    def adopt(self, folder: str | Path) -> Attempt:
+        """Take an attempt over from another workspace of the same competition and folds, and judge it here."""
+        return self.racing.adopt(Path(folder))
+
+    @property
+    def racing(self) -> Racing:
+        """What trains attempts to their verdicts."""
+        return Racing(self.root, self.competition, self.metric, self.attempts, self.index, self.prepare)
 
     def list_attempts(self, *, rebuild: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
         """Every attempt as a row, and a line for each damaged folder.
@@ -261,65 +270,7 @@ class Workspace:
         Args:
             rebuild: Make the index anew from the folders first.
         """
-        k = self.competition.folds.k
-        damaged = self.index.rebuild(k) if rebuild else []
-        rows, found = self.index.rows(k)
-        return rows, damaged or found
-
-    def _check(self, recipe: Recipe) -> None:
-        """Refuse what cannot be trained, and unknown names, before anything is written or trained."""
-        from podium.models.pretrained import check_weights
-        from podium.training.check import check_recipe, check_trainable
-        from podium.training.tasks import create_task
-
-        task, spec = create_task(self.competition, self.metric, recipe), self.competition.data
-        check_trainable(task, self.root / SPEC)
-        if spec.inputs and spec.test_images and not (spec.inputs_csv or task.dense):
-            say("  data.inputs_csv is not set: the test images have no data.inputs, and podium predict will need them")
-        check_recipe(recipe, task)
-        check_weights(recipe.model, self.root)
-
-    def _unfinished(self, attempt: Attempt) -> bool:
-        undecided = attempt.parent is not None and attempt.verdict is None
-        return undecided or len(attempt.trained_folds()) < self.competition.folds.k
-
-    def _stopped(self, name: str, recipe: Recipe, parent: Attempt) -> Attempt | None:
-        """The attempt that the very same command began and did not end, if there is one."""
-        for attempt in self.attempts.all():
-            same = (attempt.name, attempt.recipe, attempt.parent) == (name, recipe, parent.id)
-            if same and attempt.folds == parent.folds and self._unfinished(attempt):
-                say(f"  going on with attempt {attempt.id} ({attempt.name}), which was stopped")
-                return attempt
-        return None
-
-    def _train(self, attempt: Attempt, prepared: Prepared) -> Attempt:
-        from podium.training.fold_run import FoldData, run_fold
-
-        p, k = prepared, prepared.folds.k
-        data = FoldData(self.competition, p.stores, p.folds, self.metric, p.samples, p.opened)
-        self.index.put(attempt, k)
-        spent = prepared.seconds  # counts in the time of the fold run that had to wait for it
-        for fold in range(k):
-            if fold not in attempt.trained_folds():
-                left = k - len(attempt.trained_folds())
-                run_fold(data, attempt.recipe, fold, 0, attempt.folder, spent=spent, runs=left)
-                spent = 0.0
-                attempt = Attempt.load(attempt.folder)
-                self.index.put(attempt, k)
-        check_complete(attempt, prepared.folds)
-        attempt = self._judge(attempt)
-        self.index.put(attempt, k)
-        return attempt
-
-    def _judge(self, attempt: Attempt) -> Attempt:
-        if attempt.parent is None:
-            return attempt
-        parent, up = self.attempts.get(attempt.parent), self.metric.greater_is_better
-        if self.metric.mean_over_samples:
-            gain, folds = mean_gain(attempt.out_of_fold(), parent.out_of_fold(), greater_is_better=up)
-        else:
-            gain, folds = gain_of_folds(attempt.fold_scores(), parent.fold_scores(), greater_is_better=up)
-        return attempt.decided(Verdict.undecided(gain, folds))
+        return self.index.rows(self.competition.folds.k, anew=rebuild)
 
     # ------------------------------------------------------------------ test set and board
 
@@ -398,3 +349,8 @@ class Workspace:
         return [
             {"rank": n, **asdict(r), "cv": cv.get(r.attempt), "final": r.id in picks} for n, r in enumerate(receipts, 1)
         ]
+
+
+def _race(careful: bool, folds: Sequence[int], seeds: int | None) -> RaceConfig:
+    given: dict[str, Any] = {"careful": careful, "folds": list(folds)}
+    return RaceConfig.from_tree(given | ({} if seeds is None else {"seeds": seeds}), where="the race")

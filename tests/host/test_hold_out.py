@@ -17,6 +17,7 @@ from podium.formats import rle
 from podium.formats.masks import read_mask
 from podium.host.hold_out import hold_out
 from podium.host.solution import read_solution
+from podium.workspace import Workspace
 
 
 class Held:
@@ -201,6 +202,22 @@ def test_a_single_hidden_group_is_split_within_and_that_is_said(tmp_path, tiny_c
     assert len({id.partition("_")[0] for id in held.hidden}) == 1
     assert held.competition.folds.k == 2, "no more folds than groups are left"
     assert "one group" in capsys.readouterr().err
+
+
+def test_one_group_left_to_train_on_is_refused_before_anything_is_made(tmp_path, tiny_competition):
+    tiny = tiny_competition(tmp_path / "source", n_groups=3, test_groups=0)
+    with pytest.raises(DataError, match=r"0\.6 of 3 groups leaves one group to train on(.|\n)*data\.group=none"):
+        Held(tiny, tmp_path / "out", share=0.6)
+    assert not (tmp_path / "out").exists()
+
+
+def test_fewer_folds_for_the_groups_that_are_left_are_told(tmp_path, tiny_competition, capsys):
+    tiny = tiny_competition(tmp_path / "source", n_groups=6, test_groups=0)
+    Workspace.new(tmp_path / "space", tiny.folder, hold_out=0.5)
+    assert "folds.k = 3: only 3 groups are left to train on" in capsys.readouterr().err
+    space = Workspace.new(tmp_path / "loose", tiny.folder, ["data.group=none"], hold_out=0.5)
+    assert space.competition.folds.k == 5
+    assert "groups" not in capsys.readouterr().err
 
 
 def test_a_single_hidden_sample_cannot_be_a_board(tmp_path, tiny_competition):

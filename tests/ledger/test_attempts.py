@@ -107,12 +107,19 @@ def test_a_change_that_changes_nothing_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("reference", "id"), [("1", 1), (1, 1), ("0001", 1), ("try0", 3), ("0001-try0", 1), ("baseline", 0)]
+    ("reference", "id"), [("1", 1), (1, 1), ("0001", 1), ("try1", 2), ("0001-try0", 1), ("baseline", 0)]
 )
 def test_an_attempt_is_found_by_number_name_or_folder(attempts, reference, id):
-    base, *_ = grow(attempts, "optim.lr=0.1", "optim.lr=0.2")
-    attempts.create("try0", Recipe().with_overrides(["optim.lr=0.3"]), base, "", "folds")
+    grow(attempts, "optim.lr=0.1", "optim.lr=0.2")
     assert attempts.get(reference).id == id
+
+
+def test_two_attempts_cannot_have_one_name(attempts):
+    base, *_ = grow(attempts, "optim.lr=0.1")
+    with pytest.raises(LedgerError, match="attempt 1 is called 'try0' already") as error:
+        attempts.create("try0", Recipe().with_overrides(["optim.lr=0.3"]), base, "", "folds")
+    assert "try0-2" in str(error.value)
+    assert len(attempts.all()) == 2
 
 
 def test_what_is_not_there_is_said(attempts):
@@ -180,7 +187,7 @@ def test_scores_before_the_first_fold_are_missed_by_name(attempts):
 
 def test_a_verdict_is_kept(attempts):
     _, tried = grow(attempts, "optim.lr=0.1")
-    decided = tried.decided(Verdict.undecided(0.01, 3))
+    decided = tried.decided(Verdict(verdict="UNSURE", gain=0.01, folds=3, sentence="UNSURE: x"))
     assert attempts.get(1) == decided
     assert decided.verdict.gain == 0.01
 

@@ -8,6 +8,7 @@ import pytest
 from test_attempts import DAMAGE, grow
 from test_fold_runs import fold_run
 
+from podium.files import MARKER
 from podium.ledger.attempts import Attempt, Attempts
 from podium.ledger.index import Index
 from podium.ledger.verdict import Verdict
@@ -20,31 +21,42 @@ def attempts(tmp_path):
 
 @pytest.fixture
 def index(tmp_path, attempts):
-    return Index(tmp_path / ".podium" / "podium.db", attempts)
+    return Index(tmp_path / ".podium" / "podium.db", attempts.folder)
 
 
 def train(attempt, folds):
+    """Of a baseline each fold twice, as its noise floor asks for."""
     for fold in range(folds):
-        fold_run(attempt.folder, fold, scores=(0.5, attempt.id / 4))
+        for seed in range(1 + (attempt.parent is None)):
+            fold_run(attempt.folder, fold, seed, scores=(0.5, attempt.id / 4))
     return Attempt.load(attempt.folder)
+
+
+def decided(attempt, **known):
+    """The attempt with a verdict that stands."""
+    about = {"verdict": "UNSURE", "gain": 0.125, "folds": 3, "sentence": "UNSURE: it is close"}
+    return Attempt.load(attempt.folder).decided(Verdict(**about | known))
 
 
 def test_put_as_it_goes_and_rebuilt_are_the_same(tmp_path, attempts, index):
     base, first, second = grow(attempts, "optim.lr=0.1", "loss.terms={bce=1}")
     for attempt, folds in ((base, 3), (first, 3), (second, 1)):
-        index.put(attempt, 3)
+        index.put(attempt)
         attempt = train(attempt, folds)
-        index.put(attempt, 3)
-    index.put(first := Attempt.load(first.folder).decided(Verdict.undecided(0.125, 3)), 3)
+        index.put(attempt)
+    index.put(decided(first, se=0.25, raw_gain=0.5, reason="too close to call"))
     raw = [sqlite3.connect(index.path).execute("select * from attempts order by id").fetchall()]
     rows, damaged = index.rows(3)
-    other = Index(tmp_path / "other.db", attempts)
-    assert other.rebuild(3) == []
+    other = Index(tmp_path / "other.db", attempts.folder)
+    assert other.rows(3)[1] == []
     raw.append(sqlite3.connect(other.path).execute("select * from attempts order by id").fetchall())
     assert raw[0] == raw[1]
     assert (rows, damaged) == other.rows(3)
     assert [r["state"] for r in rows] == ["done", "done", "unfinished"]
     assert (rows[1]["verdict"], rows[1]["gain"], rows[1]["cv"], rows[1]["folds"]) == ("UNSURE", 0.125, 0.375, 3)
+    known = ("se", "raw_gain", "reason", "final", "fold_runs", "crowned", "noise_floor")
+    assert [rows[1][k] for k in known] == [0.25, 0.5, "too close to call", True, 3, None, None]
+    assert rows[0]["scores"] == [[fold, seed, 0.25] for fold in range(3) for seed in range(2)]
     assert rows[1]["change"] == "optim.lr 0.001 -> 0.1"
     assert rows[2]["why"] == "because 1"
 
@@ -71,14 +83,14 @@ def test_damaged_folders_are_reported_and_left_out(attempts, index, damage):
     rows, damaged = index.rows(1)
     assert [r["id"] for r in rows] == [0, 2]
     assert [bad.folder.name in line for line in damaged] == [True]
-    assert index.rebuild(1) == damaged
+    assert index.rows(1, anew=True) == (rows, damaged)
 
 
 def test_a_damaged_fold_run_is_reported(attempts, index):
     base, other = grow(attempts, "optim.lr=0.1")
     train(base, 2)
     (base.folder / "fold1-seed0" / "scores.parquet").write_bytes(b"")
-    assert "fold1-seed0" in index.rebuild(2)[0]
+    assert "fold1-seed0" in index.rows(2)[1][0]
     assert [r["id"] for r in index.rows(2)[0]] == [other.id]
 
 
@@ -92,7 +104,7 @@ def test_two_folders_of_one_number_are_reported(attempts, index):
 
 def test_an_index_that_is_no_database_is_made_anew(attempts, index):
     grow(attempts)
-    index.path.parent.mkdir()
+    index.path.parent.mkdir(exist_ok=True)
     index.path.write_bytes(b"no database at all" * 99)
     assert [r["id"] for r in index.rows(1)[0]] == [0]
 
@@ -100,7 +112,7 @@ def test_an_index_that_is_no_database_is_made_anew(attempts, index):
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_damage_after_it_was_indexed_is_seen(attempts, index, damage):
     for attempt in grow(attempts, "optim.lr=0.1", "optim.lr=0.2"):
-        index.put(train(attempt, 1), 1)
+        index.put(train(attempt, 1))
     assert index.rows(1)[1] == []
     bad = attempts.all()[1]
     damage(bad.folder)
@@ -111,25 +123,49 @@ def test_damage_after_it_was_indexed_is_seen(attempts, index, damage):
 
 def test_a_fold_damaged_after_it_was_indexed_is_seen(attempts, index):
     base, *_ = grow(attempts)
-    index.put(train(base, 2), 2)
+    index.put(train(base, 2))
     assert index.rows(2) == ([index.rows(2)[0][0]], [])
     (base.folder / "fold1-seed0" / "scores.parquet").write_bytes(b"PAR1")
     assert "scores.parquet" in index.rows(2)[1][0]
 
 
-def test_nothing_is_read_again_while_nothing_changes(attempts, index, monkeypatch):
-    base, *_ = grow(attempts)
-    index.put(train(base, 1), 1)
-    monkeypatch.setattr(index, "rebuild", lambda folds: pytest.fail("rebuilt"))
-    assert index.rows(1)[0][0]["state"] == "done"
-    monkeypatch.undo()
-    (base.folder / "why.md").write_text("a better reason")
+def test_only_what_changed_is_read_again(attempts, index, monkeypatch):
+    for attempt in grow(attempts, "optim.lr=0.1", "optim.lr=0.2"):
+        index.put(train(attempt, 1))
+    read = []
+    load = Attempt.load
+    monkeypatch.setattr(Attempt, "load", lambda folder: read.append(folder.name) or load(folder))
+    assert [r["state"] for r in index.rows(1)[0]] == ["done", "unfinished", "unfinished"]
+    assert read == []
+    base, first, _ = sorted(attempts.folder.iterdir())
+    (base / "why.md").write_text("a better reason")
     assert index.rows(1)[0][0]["why"] == "a better reason"
+    fold_run(first, 1)
+    assert [r["folds"] for r in index.rows(1)[0]] == [1, 2, 1]
+    assert read == [base.name, first.name]
+
+
+def test_a_fold_that_ends_after_its_folder_was_seen_is_seen(attempts, index):
+    base, *_ = grow(attempts)
+    marker = fold_run(base.folder) / MARKER
+    marker.rename(base.folder.parent.parent / "aside")
+    assert index.rows(1)[0][0]["folds"] == 0
+    (base.folder.parent.parent / "aside").rename(marker)
+    assert index.rows(1)[0][0]["folds"] == 1
+
+
+def test_a_champion_is_known_by_its_crown(attempts, index):
+    base, first = grow(attempts, "optim.lr=0.1")
+    index.put(base)
+    index.put(first)
+    first.crowned("better", "person")
+    assert [r["crowned_by"] for r in index.rows(1)[0]] == [None, "person"]
 
 
 def test_an_index_of_an_older_version_is_made_anew(attempts, index):
     grow(attempts)
-    index.path.parent.mkdir()
+    index.path.parent.mkdir(exist_ok=True)
+    index.path.unlink()
     with sqlite3.connect(index.path) as db:
         db.execute("create table attempts (id integer primary key, folder text)")
         db.execute("insert into attempts values (7, 'gone')")

@@ -1,11 +1,12 @@
-"""Paired differences: groups within folds, folds within the mean; no verdict without a noise floor."""
+"""Paired differences from tables of scores: groups within folds, folds within the mean; the record of a verdict."""
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.ledger.verdict import Verdict, mean_gain
+from podium.errors import LedgerError
+from podium.ledger.verdict import RunNoise, Verdict, compare, decide, paired_runs
 
 
 def table(rows):
@@ -14,13 +15,21 @@ def table(rows):
     )
 
 
+def gain(attempt, parent, *, greater_is_better=True):
+    """(D, folds compared) of two tables of scores."""
+    sides = [{(part["fold"][0], 0): part for part in t.partition_by("fold")} for t in (attempt, parent)]
+    mine, base, _ = paired_runs(*sides)
+    found = compare(mine, base, greater_is_better=greater_is_better)
+    return found.gain, found.m
+
+
 def test_a_hand_worked_gain():
     parent = table([("a", "g", 0, 0.5), ("b", "g", 0, 0.5), ("c", "h", 0, 0.5), ("d", "k", 1, 0.5)])
     attempt = table([("a", "g", 0, 0.6), ("b", "g", 0, 0.8), ("c", "h", 0, 0.5), ("d", "k", 1, 0.4)])
     # fold 0: groups g (+.1 +.3)/2 = .2 and h 0, mean .1; fold 1: -.1; together 0
-    assert mean_gain(attempt, parent) == (pytest.approx(0.0), 2)
-    assert mean_gain(attempt.head(3), parent) == (pytest.approx(0.1), 1)
-    assert mean_gain(attempt.head(3), parent, greater_is_better=False) == (pytest.approx(-0.1), 1)
+    assert gain(attempt, parent) == (pytest.approx(0.0), 2)
+    assert gain(attempt.head(3), parent) == (pytest.approx(0.1), 1)
+    assert gain(attempt.head(3), parent, greater_is_better=False) == (pytest.approx(-0.1), 1)
 
 
 rows = st.lists(
@@ -32,23 +41,48 @@ rows = st.lists(
 def test_it_is_antisymmetric_and_blind_to_row_order(rows, rng):
     a = [(f"s{i}", f"g{f}{g}", f, x) for i, (g, f, x, _) in enumerate(rows)]
     b = [(f"s{i}", f"g{f}{g}", f, y) for i, (g, f, _, y) in enumerate(rows)]
-    gain, folds = mean_gain(table(a), table(b))
+    found, folds = gain(table(a), table(b))
     assert folds == len({f for _, f, *_ in rows})
-    assert mean_gain(table(b), table(a)) == (pytest.approx(-gain), folds)
+    assert gain(table(b), table(a)) == (pytest.approx(-found), folds)
     rng.shuffle(a)
-    assert mean_gain(table(a), table(b)) == (pytest.approx(gain), folds)
-    assert mean_gain(table(a), table(a))[0] == 0
+    assert gain(table(a), table(b)) == (pytest.approx(found), folds)
+    assert gain(table(a), table(a))[0] == 0
 
 
-def test_nothing_shared_is_no_gain():
-    assert mean_gain(table([("a", "a", 0, 0.5)]), table([("b", "b", 0, 0.1)])) == (0.0, 0)
-    assert mean_gain(table([("a", "a", 0, 0.5)]), table([("a", "a", 1, 0.1)])) == (0.0, 0)
+def test_nothing_shared_cannot_be_compared():
+    with pytest.raises(LedgerError, match="no sample in common"):
+        gain(table([("a", "a", 0, 0.5)]), table([("b", "b", 0, 0.1)]))
+    assert gain(table([("a", "a", 0, 0.5)]), table([("a", "a", 1, 0.1)]))[1] == 0
 
 
-@pytest.mark.parametrize(("gain", "folds", "words"), [(0.5, 1, "+0.5000; "), (-0.25, 5, "5 folds: -0.2500")])
-def test_without_a_noise_floor_it_is_unsure(tmp_path, gain, folds, words):
-    verdict = Verdict.undecided(gain, folds)
-    assert verdict.verdict == "UNSURE"
-    assert words in str(verdict)
-    (tmp_path / "v.toml").write_text(verdict.to_toml())
-    assert Verdict.load(tmp_path / "v.toml") == verdict
+def decided(noise, *differences):
+    """The verdict on an attempt whose groups differ from its parent's by so much, a list a fold."""
+    ids = [f"s{i}" for i in range(len(differences[0]))]
+    base = {(f, 0): table([(i, i, f, 0.5) for i in ids]) for f in range(len(differences))}
+    mine = {(f, 0): table([(i, i, f, 0.5 + x) for i, x in zip(ids, d, strict=True)]) for f, d in enumerate(differences)}
+    attempt, parent, left_out = paired_runs(mine, base)
+    comparison = compare(attempt, parent, noise)
+    return Verdict.of(decide(comparison, range(5)), comparison, left_out=left_out)
+
+
+@pytest.mark.parametrize(
+    ("noise", "differences", "verdict", "final"),
+    [
+        (RunNoise(), [[0.1, 0.2], [0.1, 0.3]], "UNSURE", False),
+        (RunNoise(1e-6, 5), [[0.1, 0.1001], [0.1, 0.1002]], "YES", True),
+        (RunNoise(1e-6, 5), [[-0.1, -0.1001]], "NO", True),
+    ],
+)
+def test_a_verdict_is_kept_with_what_the_run_noise_needs_of_it(tmp_path, noise, differences, verdict, final):
+    kept = decided(noise, *differences)
+    (tmp_path / "v.toml").write_text(kept.to_toml())
+    read = Verdict.load(tmp_path / "v.toml")
+    assert read == kept
+    assert (read.verdict, read.final, len(read.gains)) == (verdict, final, len(differences))
+    terms = read.noise_terms()
+    assert (terms is not None) == (final and len(differences) > 1)
+    if terms:  # hand-worked: the scatter of the folds' gains less their variance, over the mean weight of 2
+        gains, variances = read.gains, read.variances
+        mean = sum(gains) / 2
+        scatter = sum((g - mean) ** 2 for g in gains) - sum(variances) / 2
+        assert terms == (pytest.approx(scatter), 2.0, 0.5)

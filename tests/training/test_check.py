@@ -31,6 +31,31 @@ def test_a_change_that_the_architecture_does_not_read_is_refused() -> None:
         check_recipe(Recipe().with_overrides(["model.arch=ternausnet11", "model.depth=3"]))
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["schedule.name=cosine", "schedule.cycles=8", "train.epochs=4"], r"'schedule\.cycles' is 8, in 4 epochs"),
+        (["schedule.name=one_cycle", "train.epochs=9"], r"\(one_cycle\) has no cycle that ends before the training"),
+    ],
+)
+def test_snapshots_of_cycles_that_no_epoch_ends_are_refused(changes: list[str], told: str) -> None:
+    recipe = Recipe().with_overrides(changes)
+    check_recipe(recipe)
+    with pytest.raises(ConfigError, match=told):
+        check_recipe(recipe.with_overrides(["train.checkpoint=snapshots"]))
+
+
+def test_snapshots_of_whole_cycles_pass() -> None:
+    cycles = ["schedule.name=cosine", "schedule.cycles=4", "train.epochs=4", "train.checkpoint=snapshots"]
+    check_recipe(Recipe().with_overrides(cycles))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
+def test_more_devices_than_there_are_come_with_what_to_set() -> None:
+    with pytest.raises(ConfigError, match=r"'train\.devices' is 64(.|\n)*to do:    train\.devices=1"):
+        check_recipe(Recipe().with_overrides(["train.devices=64", "train.batch_size=64"]))
+
+
 def test_the_default_recipe_passes() -> None:
     check_recipe(Recipe())
 

@@ -15,6 +15,7 @@ from PIL import Image
 from podium.data.competition import Competition
 from podium.data.ready import make_ready
 from podium.errors import ModelError
+from podium.files import write_atomic
 from podium.metrics import get_metric
 from podium.models import create_model
 from podium.models.features import FrozenFeatures, power_mean, spread
@@ -24,6 +25,7 @@ from podium.training.device import create_fabric
 from podium.training.evaluate import Predictor
 from podium.training.fold_run import FoldData, run_fold
 from podium.training.learners import Rows, fit
+from podium.training.repredict import repredict_fold
 from podium.training.tasks import create_task
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
@@ -248,3 +250,17 @@ def test_classes_that_are_not_there_are_never_said(present: list[int]) -> None:
     assert (probs.argmax(1) == labels).mean() > 0.95
     absent = [k for k in range(3) if k not in present]
     assert probs[:, absent].max(initial=0) < 1e-3
+
+
+@pytest.mark.parametrize(("before", "after"), [("[]", '["hflip", "rot90"]'), ('["vflip"]', "[]")])
+def test_other_views_are_predicted_with_the_learner_that_was_fitted(
+    before: str, after: str, data_of: Callable[[str], FoldData], weights: Path, tmp_path: Path
+) -> None:
+    data, base = data_of("values"), recipe_of(weights, "values", f"predict.tta={before}")
+    write_atomic(tmp_path / "0000-baseline/recipe.toml", base.to_toml())
+    source = run_fold(data, base, 0, 0, tmp_path / "0000-baseline")
+    recipe = base.with_overrides([f"predict.tta={after}"])
+    anew = run_fold(data, recipe, 0, 0, tmp_path / "anew")
+    again = repredict_fold(data, recipe, source, tmp_path / "0001-views")
+    assert again.scores().equals(anew.scores())
+    assert not again.scores().equals(source.scores())

@@ -40,6 +40,14 @@ def test_a_starving_device_is_told_once() -> None:
     assert "waits 30% of the time" in lines[0]
 
 
+def test_only_augmentations_that_are_on_are_blamed() -> None:
+    rows = [E(1 / n, n / 9, data_wait=0.3) for n in range(1, 9)]
+    (line,) = Watcher(gt, costly=["elastic"]).look(rows)
+    assert "(elastic)" in line
+    (line,) = Watcher(gt).look(rows)
+    assert "augmentation" not in line
+
+
 def test_seconds_in_all_are_not_worth_a_line() -> None:
     assert said([E(1 / n, n / 9, data_wait=0.3, seconds=0.5) for n in range(1, 9)]) == []
 

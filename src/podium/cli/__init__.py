@@ -14,8 +14,23 @@ import typer.core
 from podium.errors import PodiumError, StorageError, storage_error
 
 PIPELINE = (
-    *("new", "look", "prepare", "folds", "models", "doctor", "lr-find", "baseline", "try", "resume"),
-    *("attempts", "show", "verdict", "predict", "submit", "standings", "cache", "demo"),
+    *(
+        "new",
+        "look",
+        "prepare",
+        "folds",
+        "models",
+        "doctor",
+        "lr-find",
+        "baseline",
+        "try",
+        "resume",
+        "climb",
+        "combine",
+        "champion",
+        "adopt",
+    ),
+    *("attempts", "show", "revisit", "reproduce", "verdict", "predict", "submit", "standings", "cache", "demo"),
 )
 
 
@@ -54,7 +69,7 @@ def podium(
             raise PodiumError(f"cannot go there ({error.strerror})", where=directory) from None
 
 
-from podium.cli import attempts, cache, data, doctor, folds, lr_find, models, submit, verdict  # noqa: E402, F401 - importing them registers their commands
+from podium.cli import attempts, cache, climb, data, doctor, folds, ledger, lr_find, models, submit, verdict  # noqa: E402, F401 - importing them registers their commands
 
 _ClickError: Any = typer.BadParameter.__mro__[2]  # typer brings a click of its own, or uses the public one
 

@@ -1,4 +1,4 @@
-"""Commands about training and the ledger: baseline, try, resume, attempts, show."""
+"""Commands that train, or choose what to train on: baseline, try, resume, combine, champion, adopt."""
 
 from __future__ import annotations
 
@@ -12,23 +12,32 @@ from podium.cli.output import JSON, emit, next_command, table
 SETTINGS = typer.Argument(None, metavar="[KEY=VALUE]", help="Settings, for instance optim.lr=3e-4.")
 
 
+CAREFUL = typer.Option(False, "--careful", help="Give up later: for when ideas are scarcer than hours.")
+FOLDS = typer.Option(None, "--folds", metavar="0,2", help="Train these folds only ('all': no such limit).")
+SEEDS = typer.Option(None, "--seeds", min=1, max=20, help="Most trainings of one fold (default: 2).")
+
+
 @app.command()
 def baseline(
     settings: list[str] = typer.Argument(None, metavar="[recipe=NAME] [KEY=VALUE]", help="Recipe and changes."),
+    seeds: int = typer.Option(2, "--seeds", min=1, max=20, help="Trainings of each fold; 1: no noise floor."),
     as_json: bool = JSON,
 ) -> None:
-    """Train the first champion on every fold.
+    """Train the first champion on every fold, and again with another seed: the noise floor.
 
     A run that was stopped goes on where it was.
     """
     from podium.config import overrides_with_recipe
+    from podium.ledger.noise_floor import told
     from podium.workspace import Workspace
 
     space = Workspace.open()
     name, changes = overrides_with_recipe(settings or [])
     with space.lock():
-        attempt = space.baseline(name, changes)
-    _report(space, attempt, as_json)
+        attempt = space.baseline(name, changes, seeds=seeds)
+    report(space, attempt, as_json)
+    if not as_json:
+        print(told(attempt, space.metric))
     train = attempt.recipe.train
     twice = f"train.time={2 * train.seconds:g}s" if train.seconds else f"train.epochs={2 * train.epochs}"
     facts = [run.facts for run in attempt.runs]
@@ -42,68 +51,123 @@ def try_(
     name: str = typer.Argument(..., help="A short name: lower-case letters, digits, - and _."),
     settings: list[str] = SETTINGS,
     why: str = typer.Option(..., "--why", help="Why it should work; kept with the attempt."),
+    link: str = typer.Option("", "--link", metavar="URL", help="Where the idea is from."),
     parent: str = typer.Option(None, metavar="ATTEMPT", help="The attempt to change (default: the champion)."),
+    careful: bool = CAREFUL,
+    folds: str = FOLDS,
+    seeds: int = SEEDS,
     as_json: bool = JSON,
 ) -> None:
-    """Try one change against the champion, on the same folds."""
+    """Try one change against the champion, fold by fold, until it is YES or NO.
+
+    On YES every fold is trained and the attempt is the new champion.
+    """
     from podium.workspace import Workspace
 
-    space = Workspace.open()
+    space, only = Workspace.open(), _numbers(folds)
     with space.lock():
-        attempt = space.attempt(name, settings or [], why=why, parent=parent)
-    _report(space, attempt, as_json)
-    next_command("podium attempts", f"podium predict {attempt.id}")
+        attempt = space.attempt(
+            name, settings or [], why=why, parent=parent, link=link, careful=careful, folds=only or [], seeds=seeds
+        )
+    _after(space, attempt, as_json)
 
 
 @app.command()
 def resume(
     attempt: str = typer.Argument(None, help="Number or name (default: the newest unfinished)."),
+    careful: bool = typer.Option(None, "--careful/--not-careful", help="Give up later, or not, from now on."),
+    folds: str = FOLDS,
+    seeds: int = SEEDS,
     as_json: bool = JSON,
 ) -> None:
     """Go on with an attempt that was stopped."""
     from podium.workspace import Workspace
 
     space = Workspace.open()
+    given = {"careful": careful, "folds": _numbers(folds), "seeds": seeds}
     with space.lock():
-        done = space.resume(attempt)
-    _report(space, done, as_json)
-    next_command("podium attempts")
+        done = space.resume(attempt, **{key: value for key, value in given.items() if value is not None})
+    _after(space, done, as_json)
 
 
 @app.command()
-def attempts(
-    rebuild: bool = typer.Option(False, "--rebuild", help="Make the index anew from the attempts' folders."),
+def combine(
+    attempts: list[str] = typer.Argument(..., metavar="A B", help="Numbers or names of two or more attempts."),
+    name: str = typer.Option(None, "--name", help="Of the new attempt (default: a-and-b)."),
+    why: str = typer.Option("", "--why", help="Why together; kept with the attempt."),
+    careful: bool = CAREFUL,
     as_json: bool = JSON,
 ) -> None:
-    """List the attempts: change, CV score, verdict."""
+    """Try the changes of several attempts together, on the champion."""
     from podium.workspace import Workspace
 
     space = Workspace.open()
-    rows, damaged = space.list_attempts(rebuild=rebuild)
-    if as_json:
-        emit({"attempts": rows, "damaged": damaged})
+    with space.lock():
+        attempt = space.combine(*attempts, name=name, why=why, careful=careful)
+    _after(space, attempt, as_json)
+
+
+@app.command()
+def champion(
+    attempt: str | None = typer.Argument(
+        None, help="Number or name of the attempt to crown (default: show the champion)."
+    ),
+    why: str = typer.Option("", "--why", help="Why the verdict is overruled; kept with the attempt."),
+    as_json: bool = JSON,
+) -> None:
+    """Show the champion; or make an attempt the champion whatever its verdict says."""
+    from podium.workspace import Workspace
+
+    space = Workspace.open()
+    if attempt is None:
+        report(space, space.champion(), as_json)
         return
-    heads = {"id": "id", "name": "name", "parent": "parent", "change": "change", "folds": "folds"}
-    heads |= {"cv": f"CV {space.metric.name}", "gain": "gain", "verdict": "verdict", "time": "time", "state": "state"}
-    table(rows, heads)
-    for line in damaged:
-        print(f"left out: {line}")
-    next_command("podium show ID", "podium try NAME key=value --why '…'")
+    with space.lock():
+        crowned = space.crown(attempt, why)
+    report(space, crowned, as_json)
+    next_command("podium attempts", "podium predict")
 
 
 @app.command()
-def show(
-    attempt: str = typer.Argument(..., help="Number or name."),
+def adopt(
+    folder: str = typer.Argument(..., metavar="PATH", help="An attempt's folder: OTHER/attempts/0003-name."),
     as_json: bool = JSON,
 ) -> None:
-    """Show one attempt: its change, why, and a line a fold."""
+    """Take an attempt over from another workspace with the same data and folds, and judge it here."""
     from podium.workspace import Workspace
 
     space = Workspace.open()
-    _report(space, space.attempts.get(attempt), as_json)
+    with space.lock():
+        attempt = space.adopt(folder)
+    _after(space, attempt, as_json)
 
 
-def _report(space: Any, attempt: Any, as_json: bool) -> None:
+def _numbers(text: str | None) -> list[int] | None:
+    if text is None or text == "all":
+        return None if text is None else []
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not a list of folds, such as 0,2", param_hint="--folds") from None
+
+
+def _after(space: Any, attempt: Any, as_json: bool) -> None:
+    """An attempt after its race, and what to do next."""
+    report(space, attempt, as_json)
+    verdict = attempt.verdict.verdict if attempt.verdict else None
+    if verdict == "YES" and not attempt.crown:
+        print(
+            f"Its parent is not the champion, so it is not either. To make it so: podium champion {attempt.id} --why …"
+        )
+    if attempt.crown:
+        next_command("podium predict", "podium attempts", "podium try NAME key=value --why '…'")
+    elif attempt.verdict and not attempt.verdict.final:
+        next_command(f"podium resume {attempt.id}", "podium attempts")
+    else:
+        next_command("podium try NAME key=value --why '…'", "podium attempts")
+
+
+def report(space: Any, attempt: Any, as_json: bool) -> None:
     """An attempt as a few lines, or as JSON."""
     from podium.progress import duration
 

@@ -76,7 +76,7 @@ def look(
         else:
             print(f"samples and their variants, then each by itself: {', '.join(shown) or 'nothing is on'}")
             print(f"{path.with_suffix('.html')}\n{path}")
-        next_command("podium try NAME augment.KEY=VALUE --why '…'" if space.attempts.all() else "podium baseline")
+        next_command("podium try NAME augment.KEY=VALUE --why '…'" if space.attempts.names() else "podium baseline")
         return
     with space.lock():
         report = space.look(apply=apply)
@@ -114,7 +114,7 @@ def prepare(
         emit({"stages": stages, "excluded": prepared.excluded, "fold_sizes": prepared.folds.sizes()})
     else:
         print("\n".join(prepared.told()))
-    if space.attempts.all():
+    if space.attempts.names():
         next_command("podium try NAME key=value --why '…'")
     else:
         next_command("podium baseline", "podium baseline recipe=smoke (to see that everything works)")

@@ -53,7 +53,7 @@ def lr_find(
     print(f"the loss falls fastest at {test.steepest:.1e}; a tenth of where it is lowest: {test.tenth:.1e}")
     print(f"suggestion: optim.lr = {test.suggestion:g} (the recipe has {recipe.optim.lr:g}); the picture is in {path}")
     lr = f"optim.lr={test.suggestion:g}"
-    begun = any(a.parent is None for a in space.attempts.scan()[0])
+    begun = bool(space.attempts.names())
     given = " ".join([*([f"recipe={name}"] if name != "baseline" else []), *changes])
     next_command(
         f"podium try lr {lr} --why 'lr-find suggests it'"

@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from podium.cli import app
-from podium.cli.output import JSON, emit
+from podium.cli.output import JSON, emit, next_command
 
 
 @app.command()
 def verdict(
+    settings: list[str] = typer.Argument(None, metavar="[recipe=NAME] [KEY=VALUE]", help="Of --collect: the recipe."),
     simulate: bool = typer.Option(False, "--simulate", help="Try the rule on competitions where the truth is known."),
     attempts: int = typer.Option(1000, "--attempts", min=100, max=1_000_000, help="Attempts of each scenario."),
     scenario: str = typer.Option(None, "--scenario", metavar="NAME", help="Only this one, for instance no-op."),
-    markdown: bool = typer.Option(False, "--markdown", help="Print the page docs/verdict-calibration.md."),
+    collect: Path = typer.Option(None, "--collect", metavar="FILE", help="Train A/A and planted attempts for FILE."),
+    ledgers: int = typer.Option(20, "--ledgers", min=2, max=1000, help="Baselines to collect attempts against."),
+    per_ledger: int = typer.Option(10, "--per-ledger", min=1, max=500, help="A/A attempts against each baseline."),
+    replay: list[Path] = typer.Option(None, "--replay", metavar="FILE", help="Try the rule on collected trainings."),
+    markdown: bool = typer.Option(False, "--markdown", help="Print the page in docs/ that holds the tables."),
     as_json: bool = JSON,
 ) -> None:
-    """Show how often YES, NO and UNSURE are right, in simulation; exits with 1 if a bound does not hold."""
+    """Show how often YES, NO and UNSURE are right, in simulation or on real trainings; exits with 1 if a bound breaks.
+
+    --simulate needs nothing. --collect trains in a workspace: the same recipe again and again, and some attempts with a
+    true effect; stopped, it goes on with the same command. --replay FILE then races them all through the rule.
+    """
+    if simulate + bool(collect) + bool(replay) != 1:
+        said = "say what is to be done: podium verdict --simulate, --collect FILE, or --replay FILE"
+        raise typer.BadParameter(said, param_hint="--simulate")
+    if settings and not collect:
+        raise typer.BadParameter("only --collect trains a recipe", param_hint=settings[0])
+    if collect:
+        _collect(collect, settings or [], ledgers, per_ledger)
+    elif replay:
+        _replay(replay, markdown, as_json)
+    else:
+        _simulate(attempts, scenario, markdown, as_json)
+
+
+def _simulate(attempts: int, scenario: str | None, markdown: bool, as_json: bool) -> None:
     from podium.ledger.simulate.page import page, text
     from podium.ledger.simulate.report import measure_all
 
-    if not simulate:
-        raise typer.BadParameter("say what is to be done: podium verdict --simulate", param_hint="--simulate")
     rows = list(measure_all(attempts, scenario))
     only = f" --scenario {scenario}" if scenario else ""
     if as_json:
@@ -31,3 +54,43 @@ def verdict(
     else:
         print(text(rows))
     raise typer.Exit(0 if all(row.holds for row in rows) else 1)
+
+
+def _collect(file: Path, settings: list[str], ledgers: int, per_ledger: int) -> None:
+    from podium.config import overrides_with_recipe
+    from podium.ledger.simulate.collect import collect
+    from podium.training.collect import scores_only
+    from podium.training.fold_run import FoldData
+    from podium.workspace import Workspace
+
+    path, space = file.resolve(), Workspace.open()
+    name, changes = overrides_with_recipe(settings)
+    recipe = space.recipe(name).with_overrides(changes)
+    about = {
+        "data": space.competition.name,
+        "metric": space.metric.name,
+        "greater_is_better": space.metric.greater_is_better,
+        "folds": space.competition.folds.k,
+        "recipe_name": name,
+        "changes": changes,
+    }
+    with space.lock():
+        p = space.prepare(recipe)
+        data = FoldData(space.competition, p.stores, p.folds, space.metric, p.samples, p.opened)
+        collect(path, about, recipe, scores_only(data, space.root / ".podium" / "collect"), ledgers, per_ledger)
+    next_command(f"podium verdict --replay {file}")
+
+
+def _replay(files: list[Path], markdown: bool, as_json: bool) -> None:
+    from podium.ledger.simulate.replay_page import holds, page, text
+    from podium.ledger.simulate.replay_report import replay
+    from podium.ledger.simulate.trainings import Trainings
+
+    found = [replay(Trainings.load(file)) for file in files]
+    if as_json:
+        emit([each.tree() for each in found])
+    elif markdown:
+        print(page(found, "podium verdict " + " ".join(f"--replay {file}" for file in files) + " --markdown"), end="")
+    else:
+        print(text(found))
+    raise typer.Exit(0 if holds(found) else 1)

@@ -156,6 +156,12 @@ class FoldsConfig(Config):
         return self
 
 
+class RulesConfig(Config):
+    """What the competition allows."""
+
+    pretrained: bool = Field(True, description="whether a network may begin with published weights (model.pretrained)")
+
+
 class BoardConfig(Config):
     """Where submissions go."""
 
@@ -178,6 +184,7 @@ class Competition(Config):
     )
     submission: SubmissionFormat = SubmissionFormat()
     folds: FoldsConfig = FoldsConfig()
+    rules: RulesConfig = RulesConfig()
     board: BoardConfig = BoardConfig()
 
     @model_validator(mode="after")

@@ -206,13 +206,16 @@ class Spatial:
 AS_IT_IS = Spatial()
 
 
-def mask_at(probs: Pixels, shape: Shape, threshold: float, spatial: Spatial = AS_IT_IS) -> NDArray[np.bool_]:
+def mask_at(
+    probs: Pixels, shape: Shape, threshold: float | Sequence[float], spatial: Spatial = AS_IT_IS
+) -> NDArray[np.bool_]:
     """The mask at an image's original size.
 
     Args:
         probs: Probabilities as uint8 (255 = 1), at the input size without padding; (H, W) or (H, W, C).
         shape: Original (height, width).
-        threshold: A pixel is foreground above this probability.
+        threshold: A pixel is foreground above this probability; several: of each channel.
         spatial: How the image was brought to the input size.
     """
-    return np.asarray(spatial.restore(probs, shape) > threshold * 255)
+    level = np.floor(np.multiply(threshold, 255)).astype(np.uint8)  # above it is above its whole part
+    return np.asarray(spatial.restore(probs, shape) > level)

@@ -101,8 +101,8 @@ class Preprocess:
         """Predictions put back to the size of the original image; see `Spatial.restore`."""
         return self.spatial.restore(probs, original)
 
-    def mask_at(self, probs: Pixels, original: Shape, threshold: float) -> NDArray[np.bool_]:
-        """The mask at an image's original size."""
+    def mask_at(self, probs: Pixels, original: Shape, threshold: float | Sequence[float]) -> NDArray[np.bool_]:
+        """The mask at an image's original size; see `geometry.mask_at`."""
         return mask_at(probs, original, threshold, self.spatial)
 
     def canvas(self, shape: Shape, train_crop: int | None = None) -> Canvas:

@@ -38,12 +38,17 @@ INPUTS = "model_inputs.csv"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What `hold_out` made."""
+    """What `hold_out` made.
+
+    Attributes:
+        groups: Of the training samples.
+    """
 
     competition: Competition
     train: int
     test: int
     public: int
+    groups: int
 
 
 def hold_out(
@@ -71,6 +76,14 @@ def hold_out(
     hidden = hold_out_groups(groups, share, seed)
     train = [s for s in usable if s.id not in hidden]
     kept = [s for s in usable if s.id in hidden]
+    left = len({groups[s.id] for s in train})
+    if left < 2:
+        raise DataError(
+            f"a share of {share:g} of {len(set(groups.values()))} groups leaves one group to train on, and validation "
+            "needs a second",
+            where="--hold-out",
+            remedy="hide a smaller share; or, if samples of a group are unrelated after all, data.group=none",
+        )
     parts = [groups[s.id] for s in kept]
     if len(set(parts)) == 1 and len(kept) > 1:
         say(f"  the {len(kept)} hidden samples are one group: the public part is split within it")
@@ -90,8 +103,8 @@ def hold_out(
     same = {k: v for k, v in tree["data"].items() if k not in PLACES}
     tree["data"] = {**same, **places}
     tree["board"]["kind"] = "local"
-    tree["folds"]["k"] = max(2, min(competition.folds.k, len({groups[s.id] for s in train})))
-    return HeldOut(Competition.from_tree(tree), len(train), len(test), usage.count("Public"))
+    tree["folds"]["k"] = min(competition.folds.k, left)
+    return HeldOut(Competition.from_tree(tree), len(train), len(test), usage.count("Public"), left)
 
 
 def _read_all(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:

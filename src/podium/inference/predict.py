@@ -20,15 +20,16 @@ from podium.formats.mask_archive import MaskArchive
 from podium.formats.submission import SubmissionWriter
 from podium.inference.answers import Answer, answers_of_masks, answers_of_values, numbers_of_masks
 from podium.inference.sources import TestSet
-from podium.ledger.attempts import Attempt
+from podium.ledger.attempts import CODE, Attempt
 from podium.ledger.submissions import ARCHIVE, TABLE, file_in
 from podium.metrics import Metric
+from podium.plugins import kept_files
 from podium.progress import duration, say, track
-from podium.training import checkpoint
 from podium.training.choice import chosen
-from podium.training.device import create_fabric, device_name, to_device
+from podium.training.device import create_fabric, device_name
 from podium.training.evaluate import Predictor
-from podium.training.tasks import ClassMapTask, MaskTask, TableTask, create_task
+from podium.training.tasks import ClassMapTask, MaskTask, TableTask
+from podium.training.trained import load_trained
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -58,23 +59,17 @@ class Prediction:
 
 
 def load_models(attempt: Attempt, competition: Competition, metric: Metric) -> Predictor:
-    """A predictor over the models of every fold of an attempt.
+    """A predictor over the models of every fold of an attempt, of its first seed: one a fold, whatever was reseeded.
 
     Raises:
         LedgerError: if nothing is trained.
     """
-    if not attempt.runs:
+    runs = [run for run in attempt.runs if run.seed == 0]
+    if not runs:
         raise LedgerError(f"attempt {attempt.id} has no trained fold", remedy=f"run: podium resume {attempt.id}")
     fabric = create_fabric(attempt.recipe.train.precision)
-    models, tasks = [], []
-    for file in (file for run in attempt.runs for file in chosen(run.folder, attempt.recipe.train.checkpoint)):
-        task = create_task(competition, metric, attempt.recipe)
-        task.load_state(checkpoint.load(file).get("task", {}))
-        model = task.create_model(load=False)
-        checkpoint.load_weights(file, model)
-        models.append(to_device(model, fabric))
-        tasks.append(task)
-    return Predictor(fabric, models, tasks)
+    files = [file for run in runs for file in chosen(run.folder, attempt.recipe.train.checkpoint)]
+    return Predictor(fabric, *load_trained(files, competition, metric, attempt.recipe, fabric))
 
 
 def predict_test(
@@ -87,7 +82,8 @@ def predict_test(
             of what is predicted for the others.
         folder: Gets `submission.csv.gz`, or `submission.zip`, and `prediction.toml`, finished or not at all.
     """
-    predictor = load_models(attempt, competition, metric)
+    with kept_files(attempt.folder / CODE):
+        predictor = load_models(attempt, competition, metric)
     say(f"  {len(predictor.models)} models on {device_name(predictor.fabric)}")
     started, task = time.monotonic(), predictor.task
     with building(folder) as temporary:

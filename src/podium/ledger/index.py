@@ -1,160 +1,179 @@
-"""The index: one SQLite row an attempt, for quick listing. It can be thrown away; the folders are the record."""
+"""The index: one SQLite row an attempt, for quick listing. It can be thrown away; the folders are the record.
+
+Whatever happens to it or to its disk, nothing is lost and nothing fails: at worst the folders are read again.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
+import os
 import sqlite3
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podium.errors import PodiumError, StorageError
-from podium.ledger.attempts import Attempt, Attempts, change_text
-from podium.progress import duration
+from podium import __version__
+from podium.ledger.stamps import folders_in, head_stamp, runs_stamp
+from podium.progress import duration, say, track
 
-_SCHEMA = """
-create table if not exists attempts (
-    id integer primary key, folder text not null unique, name text not null, parent integer, created text not null,
-    change text not null, why text not null, cv real, folds integer not null, seconds real not null,
-    verdict text, gain real, state text not null, stamp text not null
+if TYPE_CHECKING:
+    from podium.ledger.attempt import Attempt
+
+Row = dict[str, Any]
+
+SHOWN = (
+    *("id", "folder", "name", "parent", "created", "change", "why", "link", "cv", "folds", "fold_runs", "scores"),
+    *("seconds", "verdict", "reason", "gain", "raw_gain", "se", "noise_floor", "evidence", "final", "crowned"),
+    "crowned_by",
 )
-"""
-_VERSION = 2
-"""Of the table; one of another version is thrown away."""
-_READ = ("COMPLETE", "recipe.toml", "change.toml", "why.md", "verdict.toml", "fold*/COMPLETE", "fold*/run.toml",
-         "fold*/scores.parquet")  # fmt: skip
-"""The files that a row is made of."""
-COLUMNS = (
-    "id folder name parent created change why cv folds seconds verdict gain state".split()  # noqa: SIM905 - reads better
-)
-_MARKS = ",".join("?" * (len(COLUMNS) + 1))
+"""What a row tells of its attempt; ``scores`` are (fold, seed, score)."""
+_OWN = ("enough", "same", "noise", "replicated", "damage", "open", "parts", "head_stamp", "runs_stamp")
+_COLUMNS = ("folder", *(name for name in SHOWN if name != "folder"), *_OWN)
+_EMPTY = {**dict.fromkeys(_COLUMNS), "parts": [], "scores": []}
+_SELECT = f"select {', '.join(_COLUMNS)} from attempts"
+_INSERT = f"insert or replace into attempts values ({', '.join(':' + name for name in _COLUMNS)})"
+_VERSION = zlib.crc32(repr((__version__, _COLUMNS)).encode()) >> 1
+"""Of the table; one that another podium made is thrown away."""
+
+DEEP = 1000
+"""Of more finished attempts than these, the older ones' fold runs are not looked at each time, only their own files."""
+_BATCH = 500
+"""Rows are stored as they are read, so many at a time: a first reading that is stopped goes on where it was."""
 
 
 class Index:
-    """`.podium/podium.db`."""
+    """`.podium/podium.db`, over the `attempts/` folder."""
 
-    def __init__(self, path: Path, attempts: Attempts) -> None:
-        self.path, self.attempts = path, attempts
+    def __init__(self, path: Path, folder: Path) -> None:
+        self.path, self.folder = path, folder
 
-    def put(self, attempt: Attempt, folds: int) -> None:
-        """Write one attempt's row.
+    def put(self, attempt: Attempt) -> None:
+        """Read one attempt's folder again, which has changed."""
+        from podium.ledger.rows import read_row
+
+        self._store([_EMPTY | read_row(attempt.folder)])
+
+    def rows(self, k: int, *, anew: bool = False) -> tuple[list[Row], list[str]]:
+        """Every attempt's row by id, with `SHOWN`, ``time`` and ``state``, and a line for each damaged folder.
 
         Args:
-            folds: Number of folds of the workspace; with fewer trained the attempt is unfinished.
+            k: Number of folds of the competition.
+            anew: Read every folder again.
         """
-        with self._open() as db:
-            db.execute(f"insert or replace into attempts values ({_MARKS})", _row(attempt, folds))
+        entries = self.entries(anew=anew)
+        damaged = [row["damage"] for row in entries if row["damage"]]
+        return [_shown(row, k) for row in entries if not row["damage"]], damaged
 
-    def rebuild(self, folds: int) -> list[str]:
-        """Make the index anew from the folders; returns a line for each damaged folder."""
-        found, damaged = self.attempts.scan()
-        rows = []
-        for attempt in found:
-            try:
-                rows.append(_row(attempt, folds))
-            except PodiumError as error:
-                damaged.append(str(error).splitlines()[0])
-        with self._open() as db:
-            db.execute("delete from attempts")
-            db.executemany(f"insert into attempts values ({_MARKS})", rows)
-        return damaged
+    def entries(self, *, anew: bool = False) -> list[Row]:
+        """Every folder's row by number, as it is kept; what has changed since it was read is read again first."""
+        if anew:
+            self._remove()
+        known, names, base = {} if anew else self._stored(), folders_in(self.folder), str(self.folder)
+        shallow = set(names[:-DEEP])
+        rows = {
+            name: row
+            for name in names
+            if (row := known.get(name)) and _current(f"{base}/{name}", row, deep=name not in shallow)
+        }
+        gone = known.keys() - set(names)
+        changed = [name for name in names if name not in rows]
+        if gone or changed:
+            rows |= self._read(changed, gone)
+        return _each_number_once([rows[name] for name in names], self.folder)
 
-    def rows(self, folds: int) -> tuple[list[dict[str, Any]], list[str]]:
-        """Every attempt's row by id, and a line for each damaged folder.
+    def _read(self, names: list[str], gone: Iterable[str]) -> dict[str, Row]:
+        """Rows of folders that are new or have changed; they are stored as they come."""
+        from podium.ledger.rows import read_row
 
-        The index is rebuilt first if it does not match the folders, a file of one has changed in time or size since,
-        or an attempt was unfinished when last seen.
-        """
-        folder = self.attempts.folder
-        names = {f.name for f in folder.glob("[0-9]*-*")} if folder.exists() else set()
-        with self._open() as db:
-            known = {name: (state, was) for name, state, was in db.execute("select folder, state, stamp from attempts")}
-        seen = {name: ("done", stamp(folder / name)) for name in names}
-        damaged = self.rebuild(folds) if known != seen else []
-        with self._open() as db:
-            rows = db.execute(f"select {','.join(COLUMNS)} from attempts order by id").fetchall()
-        return [_as_dict(row) for row in rows], damaged
+        rows: dict[str, Row] = {}
+        batch: list[Row] = []
+        kept = self._store([], gone)
+        told = track(names, "reading attempts", len(names)) if len(names) > _BATCH else names
+        for n, name in enumerate(told, 1):
+            rows[name] = _EMPTY | read_row(self.folder / name)
+            batch.append(rows[name])
+            if kept and (n == len(names) or len(batch) == _BATCH):
+                kept, batch = self._store(batch), []
+        return rows
+
+    # ------------------------------------------------------------------ the database
+
+    def _stored(self) -> dict[str, Row]:
+        """{folder: row}; of a database that is damaged, or not ours to read, nothing."""
+        try:
+            with self._open() as db:
+                rows = {row[0]: dict(zip(_COLUMNS, row, strict=True)) for row in db.execute(_SELECT)}
+            for row in rows.values():
+                row["parts"], row["scores"] = row["parts"].split("/"), json.loads(row["scores"])
+        except sqlite3.OperationalError:
+            return {}
+        except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError):
+            self._remove()
+            return {}
+        return rows
+
+    def _store(self, rows: list[Row], gone: Iterable[str] = ()) -> bool:
+        packed = [row | {"parts": "/".join(row["parts"]), "scores": json.dumps(row["scores"])} for row in rows]
+        try:
+            with self._open() as db:
+                db.execute("begin immediate")
+                db.executemany("delete from attempts where folder = ?", [(name,) for name in gone])
+                db.executemany(_INSERT, packed)
+                db.execute("commit")
+        except sqlite3.DatabaseError as error:
+            say(f"  {self.path} cannot be written ({error}); nothing is lost, but listing takes longer")
+            return False
+        return True
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # what cannot be made cannot be opened either
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
         try:
-            db = self._connect()
-            try:
-                with db:
-                    yield db
-            finally:
-                db.close()
-        except sqlite3.DatabaseError as error:
-            if "malformed" in str(error) or "not a database" in str(error):
-                self.path.unlink(missing_ok=True)
-                raise StorageError(
-                    "the index was damaged and has been removed",
-                    where=self.path,
-                    remedy="run: podium attempts --rebuild",
-                ) from None
-            raise StorageError(
-                f"the index cannot be written ({error})", where=self.path, remedy="check the disk and run it again"
-            ) from None
+            if _version(db) != _VERSION:
+                db.execute("begin immediate")
+                if _version(db) != _VERSION:  # nobody else was quicker
+                    db.execute("drop table if exists attempts")
+                    db.execute(f"create table attempts ({', '.join(_COLUMNS)}, primary key (folder))")
+                    db.execute(f"pragma user_version = {_VERSION}")
+                db.execute("commit")
+            yield db
+        finally:
+            db.close()  # what is not committed is undone
 
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=30)
-        try:
-            _lay_out(db)
-        except sqlite3.DatabaseError as error:
-            db.close()
-            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
-                raise
-            self.path.unlink()  # nothing is lost: `rows` makes the index anew from the folders
-            db = sqlite3.connect(self.path, timeout=30)
-            _lay_out(db)
-        return db
-
-
-def _lay_out(db: sqlite3.Connection) -> None:
-    if db.execute("pragma user_version").fetchone()[0] != _VERSION:
-        db.execute("drop table if exists attempts")
-        db.execute(f"pragma user_version = {_VERSION}")
-    db.execute(_SCHEMA)
-
-
-def stamp(folder: Path) -> str:
-    """Size and time of every file that an attempt's row is made of, in short; nothing is read."""
-    lines = []
-    for pattern in _READ:
-        for path in sorted(folder.glob(pattern)):
+    def _remove(self) -> None:
+        for end in ("", "-journal"):
             with contextlib.suppress(OSError):
-                facts = path.stat()
-                lines.append(f"{path.relative_to(folder)} {facts.st_size} {facts.st_mtime_ns}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+                os.unlink(f"{self.path}{end}")
 
 
-def _as_dict(row: tuple[Any, ...]) -> dict[str, Any]:
-    tree = dict(zip(COLUMNS, row, strict=True))
-    change = {k: tuple(v) for k, v in json.loads(tree["change"]).items()}
-    tree["change"] = change_text(change, tree["parent"])
-    tree["time"] = duration(tree["seconds"])
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("pragma user_version").fetchone()[0])
+
+
+def _current(folder: str, row: Row, *, deep: bool) -> bool:
+    """Whether a row still says what the folder says."""
+    if row["head_stamp"] != head_stamp(folder, row["parts"]):
+        return False
+    return not (deep or row["open"]) or row["runs_stamp"] == runs_stamp(folder, row["parts"])
+
+
+def _each_number_once(rows: list[Row], folder: Path) -> list[Row]:
+    """The same rows; where two can be read and have one number, the second is damaged."""
+    first: dict[int, str] = {}
+    for i, row in enumerate(rows):
+        if row["damage"] is None and first.setdefault(row["id"], row["folder"]) != row["folder"]:
+            why = f"{folder / row['folder']}: its number is that of {first[row['id']]} too; rename one of them"
+            rows[i] = row | {"damage": why}
+    return rows
+
+
+def _shown(row: Row, k: int) -> Row:
+    tree = {name: row[name] for name in SHOWN}
+    tree["final"] = None if row["final"] is None else bool(row["final"])
+    tree["state"] = "done" if row["enough"] >= k else "unfinished"
+    tree["time"] = duration(row["seconds"])
     return tree
-
-
-def _row(attempt: Attempt, folds: int) -> tuple[Any, ...]:
-    trained = len(attempt.trained_folds())
-    verdict = attempt.verdict
-    return (
-        attempt.id,
-        attempt.folder.name,
-        attempt.name,
-        attempt.parent,
-        attempt.created,
-        json.dumps({k: list(v) for k, v in attempt.change.items()}),
-        attempt.why,
-        attempt.cv,
-        trained,
-        attempt.seconds,
-        verdict.verdict if verdict else None,
-        verdict.gain if verdict else None,
-        "done" if trained >= folds else "unfinished",
-        stamp(attempt.folder),
-    )

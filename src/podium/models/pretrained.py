@@ -67,18 +67,27 @@ def begin_with(model: nn.Module, config: ModelConfig, imagenet: str = "", *, nor
         say(line)
 
 
-def check_weights(config: ModelConfig, root: Path) -> None:
-    """Whether the weights that a recipe begins with are there; published ones are fetched, if they are not yet.
+def check_weights(
+    config: ModelConfig, root: Path, model: nn.Module | None = None, *, normalize: str = "imagenet", folds: int = 1
+) -> None:
+    """Whether the weights that a recipe begins with are there, whole, and fit; published ones are fetched if need be.
 
     Args:
         root: The workspace's folder.
+        model: The recipe's network, on the meta device, for weights of one's own to be tried in; None: they are not.
+        normalize: `input.normalize` of the recipe.
+        folds: Whose weights are looked at, from 0: where these are an attempt's, each fold has its own.
 
     Raises:
-        ModelError: if a file or an attempt is missing, a hub cannot be reached, or frozen features have no weights.
+        ModelError: if a file or an attempt is missing, damaged or does not fit, a hub cannot be reached, or frozen
+            features have no weights.
     """
     _check_one_beginning(config)
     if config.weights:
-        find_file(resolved(config.weights, root, 0))
+        files = dict.fromkeys(find_file(resolved(config.weights, root, fold)) for fold in range(folds))
+        if model is not None:
+            for file in files:
+                adopt(model, read_source(file), config, NORMALS.get(normalize))
     elif config.pretrained:
         fetch(published(config, MODELS[config.arch].imagenet if config.arch in MODELS else ""))
     elif config.arch == "features":

@@ -4,13 +4,15 @@ from podium.recipe.augment import COLOURS, PARTS, SINGLES, WARPS, AugmentConfig
 from podium.recipe.input import InputConfig
 from podium.recipe.model import ModelConfig
 from podium.recipe.optim import DEFAULT_TERMS, LossConfig, OptimConfig, ScheduleConfig
-from podium.recipe.train import PredictConfig, SamplingConfig, TrainConfig
+from podium.recipe.predict import ITSELF, PredictConfig, View, prediction_only
+from podium.recipe.train import SamplingConfig, TrainConfig
 from podium.recipe.whole import IN_PHASES, Phase, Recipe
 
 __all__ = [
     "COLOURS",
     "DEFAULT_TERMS",
     "IN_PHASES",
+    "ITSELF",
     "PARTS",
     "SINGLES",
     "WARPS",
@@ -25,4 +27,6 @@ __all__ = [
     "SamplingConfig",
     "ScheduleConfig",
     "TrainConfig",
+    "View",
+    "prediction_only",
 ]

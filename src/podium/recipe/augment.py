@@ -18,6 +18,8 @@ SINGLES = (
     *("dropout", "jpeg", "mixup", "cutmix", "mosaic", "copy_paste"),
 )
 """Augmentations whose key is a probability."""
+COSTLY = ("elastic", "grid", "clahe", "blur", "motion", "noise", "jpeg", "mosaic", "copy_paste", "mixup", "cutmix")
+"""Of these, the ones that take a CPU long."""
 
 
 class AugmentConfig(Config):
@@ -87,6 +89,11 @@ class AugmentConfig(Config):
     extra: str | None = Field(
         None, description='a plug-in, "file.py:name": albumentations, torchvision.v2 or (image, mask) -> (image, mask)'
     )
+
+    @property
+    def costly(self) -> list[str]:
+        """The augmentations that are on and take a CPU long."""
+        return [name for name in COSTLY if getattr(self, name)]
 
     @model_validator(mode="after")
     def _names(self) -> AugmentConfig:

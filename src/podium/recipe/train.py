@@ -1,8 +1,9 @@
-"""[sampling], [train], [predict]: the training loop, and what follows it."""
+"""[sampling], [train]: the training loop."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -84,6 +85,15 @@ class TrainConfig(Config):
             return None
         return float(sum(float(n) * _SECONDS[unit] for n, unit in re.findall(r"([\d.]+)([smh])", self.time)))
 
+    def overruled(self, changes: Sequence[str]) -> str:
+        """What to tell whoever asked for epochs, in ``key=value`` changes, where the time rules; else empty."""
+        if self.time is None or "train.epochs" not in [c.partition("=")[0].strip() for c in changes]:
+            return ""
+        return (
+            f"train.time={self.time} ends the training, not train.epochs={self.epochs}: they only say how long phases "
+            "and cycles are against the whole; to train for epochs: train.time=none"
+        )
+
     @property
     def val_batch(self) -> int:
         """Images that are predicted at once, on each device."""
@@ -103,12 +113,3 @@ class TrainConfig(Config):
         if self.ema is not None and self.swa is not None:
             raise ValueError("ema or swa, not both")
         return self
-
-
-class PredictConfig(Config):
-    """From logits to a mask."""
-
-    tta: list[Literal["hflip", "vflip"]] = Field([], description="flips averaged at test time")
-    threshold: float = Field(0.5, gt=0, lt=1, description="a pixel is foreground above this probability")
-    rim: float = Field(0.5, gt=0, lt=1, description="objects are parted where a pixel is rim above this probability")
-    min_area: int = Field(8, ge=1, description="pixels of the smallest object that is told apart (instances)")

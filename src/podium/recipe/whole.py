@@ -13,7 +13,8 @@ from podium.recipe.augment import AugmentConfig
 from podium.recipe.input import InputConfig
 from podium.recipe.model import ModelConfig
 from podium.recipe.optim import LossConfig, OptimConfig, ScheduleConfig
-from podium.recipe.train import PredictConfig, SamplingConfig, TrainConfig
+from podium.recipe.predict import PredictConfig
+from podium.recipe.train import SamplingConfig, TrainConfig
 
 IN_PHASES: dict[str, tuple[str, ...]] = {
     "optim": tuple(OptimConfig.model_fields),

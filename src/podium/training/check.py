@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from podium.config import difference
 from podium.data.order import epoch_size
 from podium.errors import ConfigError, DataError
 from podium.metrics import METRICS, Kind, Metric
 from podium.models import create_model
-from podium.recipe import Recipe
+from podium.progress import counted
+from podium.recipe import PredictConfig, Recipe
 from podium.training.device import count_devices, create_fabric
 from podium.training.losses import create_loss
 from podium.training.optim import create_optimizer
@@ -20,11 +23,14 @@ from podium.training.phases import Course
 from podium.training.tasks import ClassMapTask, MaskTask, ObjectsTask, TableTask, Task
 
 
-def check_recipe(recipe: Recipe, task: Task | None = None) -> None:
+def check_recipe(recipe: Recipe, task: Task | None = None) -> nn.Module:
     """Make everything that a training of this recipe makes, without memory for weights.
 
     Args:
         task: What is to be learnt; masks of one class, if not given.
+
+    Returns:
+        The network, on the meta device.
 
     Raises:
         ModelError: for an architecture that is unknown, does not fit the task, or does not read a key that is set.
@@ -38,11 +44,36 @@ def check_recipe(recipe: Recipe, task: Task | None = None) -> None:
         with torch.device("meta"):
             model = task.create_model(load=False)
         _check_table(recipe, task)
-    for stage in Course(recipe).stages:
+        _check_rules(recipe, task)
+        _check_predict(recipe, task)
+    course = Course(recipe)
+    for stage in course.stages:
         create_optimizer(stage.recipe.optim, model)
         create_loss(stage.recipe.loss, task.kind if task else "planes", tuple(getattr(model, "auxiliary_weights", ())))
+    if recipe.train.checkpoint == "snapshots":
+        _check_cycles(course)
     create_fabric(recipe.train.precision)
     check_shares(recipe, count_devices(recipe.train.devices))
+    return model
+
+
+def _check_cycles(course: Course) -> None:
+    """Refuse snapshots that are not those of the cycles: they are taken where an epoch ends."""
+    for stage in course.stages:
+        cycles, epochs = stage.recipe.schedule.cycles or 1, stage.schedule_end - stage.schedule_start
+        if cycles > epochs:
+            raise ConfigError(
+                f"'schedule.cycles' is {cycles}, in {counted(epochs, 'epoch')}",
+                expected='with train.checkpoint = "snapshots" no more cycles than epochs: one is taken after each',
+                remedy=f"schedule.cycles={max(2, epochs // 3)}, or more train.epochs",
+            )
+    if len(course.cycle_ends()) < 2:
+        name = course.stages[0].recipe.schedule.name
+        raise ConfigError(
+            f"'train.checkpoint' is 'snapshots', and the schedule ({name}) has no cycle that ends before the training",
+            expected="a schedule of several cycles, each at least an epoch",
+            remedy="schedule.name=cosine schedule.cycles=4; or train.checkpoint=last",
+        )
 
 
 def check_shares(recipe: Recipe, devices: int, samples: int | None = None) -> None:
@@ -64,7 +95,7 @@ def check_shares(recipe: Recipe, devices: int, samples: int | None = None) -> No
             )
         if samples is not None and (n := epoch_size(samples, stage.sampling)) < devices:
             raise ConfigError(
-                f"an epoch has {n} samples, and 'train.devices' is {devices}",
+                f"an epoch has {counted(n, 'sample')}, and 'train.devices' is {devices}",
                 expected="a sample of each batch for each device",
                 remedy=f"train.devices={max(1, n)}",
             )
@@ -141,6 +172,38 @@ def _made_up(task: TableTask, metric: Metric) -> NDArray[np.float64]:
     if task.kind == "labels":
         return np.array([[classes[task.names[i % task.outputs]]] for i in range(n)], np.float64)
     return np.asarray((np.arange(n)[:, None] + np.arange(task.outputs)) % 2, np.float64)
+
+
+def _check_rules(recipe: Recipe, task: Task) -> None:
+    """Refuse what the competition's rules forbid."""
+    if recipe.model.pretrained and not task.competition.rules.pretrained:
+        raise ConfigError(
+            "the competition's rules forbid published weights (rules.pretrained is false)",
+            where="model.pretrained",
+            expected="false",
+        )
+
+
+def _check_predict(recipe: Recipe, task: Task) -> None:
+    """Refuse what says nothing for the task, and lists that are not of its classes."""
+    config, keys = recipe.predict, (*task.reads, "tta")
+    for key in (k for k in difference(config, PredictConfig()) if k not in keys):
+        raise ConfigError(
+            f"'predict.{key}' does nothing for {described(task)}",
+            where=f"predict.{key}",
+            expected="of [predict] only " + ", ".join(keys) if task.reads else "of [predict] only tta",
+            remedy="leave it as it is by default",
+        )
+    one = isinstance(task, ObjectsTask)
+    for key in ("threshold", "min_area"):
+        value = getattr(config, key)
+        if isinstance(value, list) and (one or len(value) != task.outputs):
+            each = f"or a list of {task.outputs}: {', '.join(task.names)}"
+            raise ConfigError(
+                f"'predict.{key}' is a list of {len(value)}",
+                where=f"predict.{key}",
+                expected="one number" if one else f"one number, {each}",
+            )
 
 
 def _check_table(recipe: Recipe, task: Task) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from podium.data.cores import usable_cores
 from podium.errors import ConfigError
+from podium.progress import counted
 
 Precision = Literal["bf16-mixed", "16-mixed", "32-true"]
 
@@ -32,7 +33,11 @@ def create_fabric(precision: str = "auto", devices: int = 1) -> Fabric:
     """
     cuda = torch.cuda.is_available()
     if precision == "fp16" and not cuda:
-        raise ConfigError("'train.precision' is 'fp16'", expected="a GPU for that; on this CPU: auto, bf16 or fp32")
+        raise ConfigError(
+            "'train.precision' is 'fp16'",
+            expected="a GPU for that; on this CPU: auto, bf16 or fp32",
+            remedy="train.precision=auto",
+        )
     names: dict[str, Precision] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
     chosen: Any = names.get(precision) or auto_precision()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # podium says itself what it computes in
@@ -67,11 +72,13 @@ def count_devices(asked: int | str) -> int:
         raise ConfigError(
             f"'train.devices' is {asked}, and there {'is 1 GPU' if gpus == 1 else f'are {gpus} GPUs'}",
             expected='"auto", or a number up to that',
+            remedy=f"train.devices={gpus}, or train.devices=auto",
         )
     if not gpus and int(asked) > (cores := usable_cores()):
         raise ConfigError(
-            f"'train.devices' is {asked}, and there are no GPUs and {cores} cores",
+            f"'train.devices' is {asked}, and there are no GPUs and {counted(cores, 'core')}",
             expected='"auto", or as many processes as cores at most',
+            remedy="train.devices=1: on a CPU one process uses all cores",
         )
     return int(asked)
 

@@ -82,10 +82,10 @@ def trained_images(recipe: Recipe, samples: int) -> float:
 
 
 def validated_images(recipe: Recipe, samples: int) -> float:
-    """Predictions of a validation fold's images in a fold run: while it trains, and once with flips at its end."""
+    """Predictions of a validation fold's images in a fold run: while it trains, and in all views at its end."""
     epochs, every = recipe.train.epochs, recipe.train.val_every
     times = epochs // every + (epochs % every > 0)
-    return samples * (times + 1 + len(recipe.predict.tta))
+    return samples * (times + len(recipe.predict.views))
 
 
 def _area(recipe: Recipe) -> int:

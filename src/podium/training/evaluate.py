@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,19 +18,35 @@ from podium.data.preprocess import Preprocess
 from podium.data.store import Store, ordered_map
 from podium.data.views import Images
 from podium.metrics import Measured
+from podium.recipe import PredictConfig, Recipe, View
 from podium.training.device import Normalize
 from podium.training.ranks import Ranks
 from podium.training.tasks import MaskTask, TableTask, Values
+from podium.training.tta import shown, turned_back
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
 
 
+class Predicts(Protocol):
+    """Who predicts, as far as scores are concerned: networks, or what is kept of them."""
+
+    task: MaskTask | TableTask
+    recipe: Recipe
+    preprocess: Preprocess
+
+    def stream(
+        self, images: Images, rows: Sequence[int], batch_size: int, inputs: Sequence[Sequence[str]] = ()
+    ) -> Iterator[tuple[int, Array]]:
+        """(row, prediction), in the order of ``rows``; see `Predictor.stream`."""
+
+
 class Predictor:
-    """The mean prediction over models and flips; evaluation mode guaranteed while it predicts.
+    """The mean prediction over models and views; evaluation mode guaranteed while it predicts.
 
     Args:
         tasks: The task of each model, fitted as it was when that was trained; one for all if there is no more to it.
+        while_training: The recipe's [predict] is not read: images as they are, thresholds as they are by default.
     """
 
     def __init__(
@@ -39,13 +55,15 @@ class Predictor:
         models: Sequence[nn.Module],
         tasks: MaskTask | TableTask | Sequence[MaskTask | TableTask],
         *,
-        tta: bool = True,
+        while_training: bool = False,
     ) -> None:
         self.fabric, self.models = fabric, list(models)
         self.tasks = list(tasks) if isinstance(tasks, Sequence) else [tasks] * len(self.models)
+        if while_training:
+            self.tasks = [task.with_predict(PredictConfig()) for task in self.tasks]
         self.task = self.tasks[0]
         self.recipe = self.task.recipe
-        self.flips: list[list[int]] = [[], *([3] if f == "hflip" else [2] for f in self.recipe.predict.tta if tta)]
+        self.views = self.recipe.predict.views
         self.preprocess = Preprocess.of(self.recipe.input)
         self.normalize = Normalize(self.recipe.input.normalize, fabric.device)
 
@@ -65,8 +83,8 @@ class Predictor:
         with evaluating(self.models), self.fabric.autocast():
             for model, task in zip(self.models, self.tasks, strict=True):
                 extra = self._extra(task, inputs)
-                total = total + sum(self._probs(model, task, x, extra, flip) for flip in self.flips)
-        mean = total / (len(self.models) * len(self.flips))
+                total = total + sum(self._probs(model, task, x, extra, view) for view in self.views)
+        mean = total / (len(self.models) * len(self.views))
         if not self.task.dense:
             return np.asarray(mean.cpu().numpy())
         return np.asarray((mean * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
@@ -77,10 +95,10 @@ class Predictor:
         return (torch.from_numpy(task.metadata.encode(inputs)).to(self.fabric.device),)
 
     def _probs(
-        self, model: nn.Module, task: MaskTask | TableTask, x: Tensor, extra: tuple[Tensor, ...], flip: list[int]
+        self, model: nn.Module, task: MaskTask | TableTask, x: Tensor, extra: tuple[Tensor, ...], view: View
     ) -> Tensor:
-        probs = task.probs(model(x.flip(flip) if flip else x, *extra).float())
-        return probs.flip(flip) if flip and task.dense else probs
+        probs = task.probs(model(shown(x, view), *extra).float())
+        return turned_back(probs, view) if task.dense else probs
 
     def stream(
         self, images: Images, rows: Sequence[int], batch_size: int, inputs: Sequence[Sequence[str]] = ()
@@ -122,7 +140,7 @@ Keep = Callable[[int, Array], None]
 
 
 def evaluate(
-    predictor: Predictor,
+    predictor: Predicts,
     images: Images,
     truth: Store | Values,
     rows: Sequence[int],
@@ -153,7 +171,7 @@ def evaluate(
     return Measured.of_counts(predictor.task.metric.kind, np.zeros((0, 3), np.int64) if table is None else table)
 
 
-def seconds_to_evaluate(predictor: Predictor, images: Images, truth: Store | Values, rows: Sequence[int]) -> float:
+def seconds_to_evaluate(predictor: Predicts, images: Images, truth: Store | Values, rows: Sequence[int]) -> float:
     """About how long `evaluate` of ``rows`` will take, from a few of them, evenly spread."""
     some = list(rows)[:: max(1, len(rows) // FEW)][:FEW]
     evaluate(predictor, images, truth, some[:2])  # kernels are chosen, files paged in
@@ -163,7 +181,7 @@ def seconds_to_evaluate(predictor: Predictor, images: Images, truth: Store | Val
 
 
 def _evaluate_values(
-    predictor: Predictor, images: Images, truth: Values, rows: Sequence[int], keep: Keep | None
+    predictor: Predicts, images: Images, truth: Values, rows: Sequence[int], keep: Keep | None
 ) -> Measured:
     task = predictor.task
     assert isinstance(task, TableTask)
@@ -173,7 +191,7 @@ def _evaluate_values(
     return Measured.of_table(task.truth(truth.targets[np.asarray(rows, np.intp)]), task.predicted(predicted))
 
 
-def share_of(predictor: Predictor, images: Images, rows: Sequence[int], ranks: Ranks) -> list[int]:
+def share_of(predictor: Predicts, images: Images, rows: Sequence[int], ranks: Ranks) -> list[int]:
     """The part of ``rows`` that this process predicts: whole batches, so that each is as one process would have it."""
     if ranks.size == 1:
         return list(rows)
@@ -193,7 +211,7 @@ def joined(measured: Measured, ranks: Ranks) -> Measured | None:
 
 
 def _kept(
-    predictor: Predictor,
+    predictor: Predicts,
     images: Images,
     rows: Sequence[int],
     keep: Keep | None,

@@ -50,10 +50,20 @@ def facts(trained: Trained, phases: Phases, device: str, folder: Path) -> dict[s
         "images_per_s": round(float(np.mean([e.images_per_s for e in history])), 1) if history else 0.0,
         "data_wait": round(float(np.mean([e.data_wait for e in history])), 4) if history else 0.0,
         "pieces": trained.pieces,
-        "device": device,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-    if torch.cuda.is_available():
+    return found | surroundings(device, folder)
+
+
+def surroundings(device: str, folder: Path) -> dict[str, Any]:
+    """The part of run.toml that says where and with what.
+
+    Args:
+        device: Its name and precision; "" if no network was run.
+        folder: The fold run's.
+    """
+    found: dict[str, Any] = {"device": device} if device else {}
+    found["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    if device and torch.cuda.is_available():
         found["peak_device_memory_mb"] = torch.cuda.max_memory_allocated() // 2**20
     commit = git_commit(folder)
     found |= {"git_commit": commit} if commit else {}

@@ -180,7 +180,7 @@ def fit_features(
 
 
 class FeaturePredictor(Predictor):
-    """A predictor that takes the features of images from a store, where no flips are asked for."""
+    """A predictor that takes the features of images from a store, where no other views are asked for."""
 
     def __init__(self, store: Store, fabric: Fabric, model: FrozenFeatures, task: TableTask) -> None:
         super().__init__(fabric, [model], task)
@@ -191,7 +191,7 @@ class FeaturePredictor(Predictor):
         self, images: Images, rows: Sequence[int], batch_size: int, inputs: Sequence[Sequence[str]] = ()
     ) -> Iterator[tuple[int, Array]]:
         """(row, prediction), in the order of ``rows``, of images as they are."""
-        if len(self.flips) > 1:
+        if len(self.views) > 1:
             yield from super().stream(images, rows, batch_size, inputs)
             return
         for row in rows:

@@ -29,7 +29,8 @@ from podium.data.views import Images, Montages
 from podium.errors import DataError, storage_error
 from podium.files import is_complete, mark_complete, remove_leftovers, size_text
 from podium.ledger.fold_runs import FoldRun, fold_run_name
-from podium.metrics import Metric
+from podium.metrics import Measured, Metric
+from podium.models.content import check_same_weights
 from podium.models.features import FrozenFeatures
 from podium.models.origin import with_own_weights
 from podium.progress import listening, say
@@ -111,6 +112,7 @@ def run_fold(
     devices = 1 if recipe.model.arch == "features" else count_devices(recipe.train.devices)
     recipe = recipe.with_overrides({"train": {"devices": devices}})
     check_shares(recipe, devices, len(data.folds.training(fold)))
+    check_same_weights(recipe, attempt)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -178,7 +180,7 @@ def _train_fold(
             model = with_sync_norm(model)
         if not ranks.first:  # dropout differs, as it does within a batch
             torch.manual_seed(derived_seed(mixed, ranks.rank))
-        quick, final = (Predictor(fabric, [model], task, tta=tta) for tta in (False, True))
+        quick, final = (Predictor(fabric, [model], task, while_training=early) for early in (True, False))
         views = list(data.stores.views.values())
         label = f"fold {fold}" + (f" seed {seed}" if seed else "")
         own_rows = share_of(quick, images, val_rows, ranks)
@@ -238,20 +240,37 @@ def _train_fold(
         measured = predict_out_of_fold(final, store.ids, images, truth, own_rows, folder, ranks)
         if measured is None:
             return
-        ids = [store.ids[row] for row in val_rows]
-        write_scores(folder, data.folds, data.metric, fold, ids, measured)
-    score, scores = measured.score(data.metric), measured.per_sample(data.metric)
-    if scores is not None and isinstance(truth, Store):
-        masks, oof = data.stores.masks, Store(folder / "oof")
-        better = data.metric.greater_is_better
-        extremes = folder / "extremes.jpg"
-        write_extremes(extremes, task, images, store.ids, val_rows, scores, masks, oof, greater_is_better=better)
-    head = {"fold": fold, "seed": seed, "metric": data.competition.metric, "score": score, "samples": len(val_rows)}
-    head["batch_size"] = recipe.train.batch_size
+    score = write_judged(data, task, images, fold, val_rows, measured, folder)
+    head = run_head(data, fold, seed, score, len(val_rows)) | {"batch_size": recipe.train.batch_size}
     write_toml(folder / "run.toml", head | facts(trained, phases, device_name(fabric), folder))
     best = f", best epoch {trained.best_epoch}" if trained.best_epoch else ""
     say(f"  {label}: {data.metric.name} {score:.5f} out of fold{best}")
     mark_complete(folder)
+
+
+def write_judged(
+    data: FoldData, task: Task, images: Images, fold: int, rows: Sequence[int], measured: Measured, folder: Path
+) -> float:
+    """Write `scores.parquet`, and of masks `extremes.jpg`, beside the out-of-fold predictions; give the fold's score.
+
+    Args:
+        rows: The fold's samples.
+        measured: Of each of them.
+        folder: The fold run's, or where it is being made.
+    """
+    store, better = data.stores.images, data.metric.greater_is_better
+    write_scores(folder, data.folds, data.metric, fold, [store.ids[row] for row in rows], measured)
+    scores = measured.per_sample(data.metric)
+    if scores is not None and task.dense:
+        masks, oof = data.stores.masks, Store(folder / "oof", touch=False)
+        extremes = folder / "extremes.jpg"
+        write_extremes(extremes, task, images, store.ids, rows, scores, masks, oof, greater_is_better=better)
+    return measured.score(data.metric)
+
+
+def run_head(data: FoldData, fold: int, seed: int, score: float, samples: int) -> dict[str, Any]:
+    """What `run.toml` begins with."""
+    return {"fold": fold, "seed": seed, "metric": data.competition.metric, "score": score, "samples": samples}
 
 
 def _loaded(model: Any, file: Path, fabric: Fabric) -> Any:

@@ -61,7 +61,7 @@ class Training:
         self.forward: Callable[..., Any] = self.network
         self.course = Course(recipe)
         self.choice = Choice(recipe.train.checkpoint, self.metric.better, setting.folder, self.course.cycle_ends())
-        self.watcher = Watcher(self.metric.better)
+        self.watcher = Watcher(self.metric.better, costly=recipe.augment.costly)
         self.done, kept = state.resume(setting.folder, self.model, self.optimizer, self.ranks.rank)
         self.done.pieces = max(self.done.pieces, recipe.train.accumulate)
         self.average = create_average(recipe.train, self.model, kept.get("average"))
@@ -70,7 +70,7 @@ class Training:
             recipe.train.seconds,
             self.ranks.agree(setting.spent) + self.done.elapsed,
             setting.validation if setting.validation is None else self.ranks.agree(setting.validation),
-            passes=1 + len(recipe.predict.tta),
+            passes=len(recipe.predict.views),
             judged=recipe.train.checkpoint != "last",
             **self.ranks.clock(),
         )

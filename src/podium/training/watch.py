@@ -35,15 +35,20 @@ class Limits:
     worse: float = 1.5
 
 
-def starved(history: Sequence[Row], limits: Limits) -> str:
-    """The device waits for batches."""
+def starved(history: Sequence[Row], limits: Limits, costly: Sequence[str] = ()) -> str:
+    """The device waits for batches.
+
+    Args:
+        costly: Augmentations that are on and take long.
+    """
     waits = [e.data_wait for e in history[1:]]
     lost = sum(e.data_wait * e.seconds for e in history[1:])
     if not waits or lost < limits.lost or (wait := float(np.mean(waits))) <= limits.wait:
         return ""
+    rarer = f"fewer of the costly augmentations ({', '.join(costly)}), " if costly else ""
     return (
-        f"the device waits {wait:.0%} of the time for batches: a smaller input.size, fewer of the costly "
-        "augmentations (elastic, grid, clahe, blur), or more cores; podium doctor says what bounds it"
+        f"the device waits {wait:.0%} of the time for batches: a smaller input.size, {rarer}or more cores; "
+        "podium doctor says what bounds it"
     )
 
 
@@ -98,15 +103,18 @@ class Watcher:
 
     Args:
         better: Whether one score is better than another, by the competition's metric.
+        costly: Augmentations that are on and take long.
     """
 
-    def __init__(self, better: Callable[[float, float], bool], limits: Limits | None = None) -> None:
-        self._better, self._limits, self._said = better, limits or Limits(), set[str]()
+    def __init__(
+        self, better: Callable[[float, float], bool], limits: Limits | None = None, costly: Sequence[str] = ()
+    ) -> None:
+        self._better, self._limits, self._costly, self._said = better, limits or Limits(), costly, set[str]()
 
     def look(self, history: Sequence[Row]) -> list[str]:
         """The lines that the newest epoch gives reason for."""
         found = {
-            "starved": starved(history, self._limits),
+            "starved": starved(history, self._limits, self._costly),
             "dead": dead(history, self._limits),
             "diverging": diverging(history, self._limits),
             "overfit": overfit(history, self._limits, self._better),

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from podium.errors import ConfigError, DataError, nearest
+from podium.plugins import find_file
 
 Pixels = NDArray[np.uint8]
 Extra = Callable[[Pixels, Pixels, np.random.Generator], tuple[Pixels, Pixels]]
@@ -33,26 +34,27 @@ def load_extra(spec: str) -> Extra:
         ConfigError: if there is no such file or name, the file fails, or the name cannot be called.
     """
     with _loading:
-        return _load(spec, os.getcwd())
+        file = spec.rpartition(":")[0]
+        found = find_file(file)
+        if found is None:
+            raise ConfigError(
+                f"'augment.extra' is '{spec}', and there is no file '{file}'",
+                where=os.getcwd(),
+                expected="file.py:name, the file in the workspace",
+                remedy="check the path",
+            )
+        return _load(spec, found)
 
 
 @lru_cache(maxsize=16)
-def _load(spec: str, here: str) -> Extra:
-    file, _, name = spec.rpartition(":")
-    found = [p for p in (folder / file for folder in (Path(here), *Path(here).parents)) if p.is_file()]
-    if not found:
-        raise ConfigError(
-            f"'augment.extra' is '{spec}', and there is no file '{file}'",
-            where=here,
-            expected="file.py:name, the file in the workspace",
-            remedy="check the path",
-        )
-    module = _run(found[0])
+def _load(spec: str, path: Path) -> Extra:
+    name = spec.rpartition(":")[2]
+    module = _run(path)
     if not hasattr(module, name):
         names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise ConfigError(
             f"'augment.extra' is '{spec}', and nothing in the file is called '{name}'",
-            where=found[0],
+            where=path,
             remedy=nearest(name, names) if names else f"define {name} = …",
         )
     return _checked(_adapted(getattr(module, name), spec), spec)

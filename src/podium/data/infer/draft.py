@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podium.config import emit_toml, flatten
-from podium.data.competition import Competition
+from podium.data.competition import Competition, FoldsConfig
 
 
 @dataclass
@@ -35,10 +35,12 @@ class Inference:
 
     def with_settings(self, settings: Sequence[str]) -> Inference:
         """A copy with ``key=value`` settings of somebody who knows."""
-        changed = self.competition.with_overrides(settings)
-        return Inference(
-            changed, self.why | dict.fromkeys((s.partition("=")[0].strip() for s in settings), "as asked for")
-        )
+        changed, why = self.competition.with_overrides(settings), dict(self.why)
+        asked = dict.fromkeys((s.partition("=")[0].strip() for s in settings), "as asked for")
+        if not (changed.data.group or changed.data.group_csv) and "folds.k" in why and "folds.k" not in asked:
+            changed = changed.with_overrides({"folds": {"k": FoldsConfig().k}})  # fewer were for so few groups
+            del why["folds.k"]
+        return Inference(changed, why | asked)
 
     def with_competition(self, competition: Competition) -> Inference:
         """A copy about a changed competition; reasons are kept for the values that stand."""

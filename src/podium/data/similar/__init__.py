@@ -18,11 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from podium.data.similar.clusters import Cluster, Kind, Limits, Pair, Similar, groups_of, judge, only_best
+from podium.data.similar.clusters import Cluster, Kind, Limits, Pair, Similar, duplicates, groups_of, judge, only_best
 from podium.data.similar.descriptor import ORIENTATIONS, Pixels, Signatures, describe, join
 from podium.data.similar.search import Candidates, candidates
-from podium.data.similar.verify import overlay, pyramid
+from podium.data.similar.verify import distinct, overlay, pyramid
 from podium.data.store import Store
 
 __all__ = [
@@ -64,5 +65,16 @@ def search_similar(seen: Signatures, limits: Limits | None = None) -> Similar:
     rows = np.array([i for i in first.values() if not seen.flat[i]], np.int64)
     thumbs = seen.thumbs[rows]
     near = candidates(thumbs)
-    near, over = only_best(near, overlay(pyramid(thumbs), near))
-    return judge(seen, copies, Candidates(rows[near.a], rows[near.b], near.turn), over, limits or Limits())
+    pictures, limits = pyramid(thumbs), limits or Limits()
+    near, over = only_best(near, overlay(pictures, near))
+    copy, crop = duplicates(seen, _among(rows, near), over, limits)
+    doubted = np.flatnonzero((copy | crop) & (over.rest > limits.rest))
+    telling = np.ones(len(near), bool)
+    telling[doubted] = distinct(pictures, near.take(doubted), over.take(doubted))
+    kept = np.flatnonzero(telling)
+    return judge(seen, copies, _among(rows, near.take(kept)), over.take(kept), limits)
+
+
+def _among(rows: NDArray[np.int64], pairs: Candidates) -> Candidates:
+    """Pairs of some rows as pairs of all."""
+    return Candidates(rows[pairs.a], rows[pairs.b], pairs.turn)

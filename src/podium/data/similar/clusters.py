@@ -31,6 +31,9 @@ JPEG = 80.0
 MOST = 0.2
 """Left-over difference that no JPEG excuses."""
 
+SPOT = 6.0
+"""Of what a JPEG leaves on average: it may leave so much more in the worst spot."""
+
 RESAMPLED = 4.0
 """Left-over difference of a cut-out, which is sampled at other points, by how far it moves its corners."""
 
@@ -45,13 +48,15 @@ class Limits:
     Attributes:
         rest: Largest left-over difference of a copy in place (re-encoded, flipped, rescaled), beside what a JPEG of
             quality 30 leaves in an image of this size and contrast.
-        relit: The same where brightness or contrast differ too, which clips the brightest parts.
+        spot: Largest left-over difference of a spot of such a copy, likewise.
+        relit: As rest, where brightness or contrast differ too, which clips the brightest parts.
         cropped: Least agreement of details where one image is a cut-out of the other, pixel for pixel.
         zoomed: The same where it was also resized: a moving camera does this too.
         similar: Least agreement to be called similar; raised by itself where so much agreement comes by chance.
     """
 
     rest: float = 0.003
+    spot: float = 0.01
     relit: float = 0.09
     cropped: float = 0.95
     zoomed: float = 0.999
@@ -167,43 +172,64 @@ def only_best(pairs: Candidates, over: Overlays) -> tuple[Candidates, Overlays]:
     return pairs.take(rows), over.take(rows)
 
 
+def duplicates(
+    seen: Signatures, pairs: Candidates, over: Overlays, limits: Limits
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which pairs are copies in place, and which are cut-outs."""
+    first, second = _sizes(seen, pairs)
+    cut_out = _cut_out(first, second, over)
+    in_place = over.moved < np.maximum(MOVED, ROUNDED / np.minimum(first, second).min(1))
+    jpeg, relit = _jpeg(seen, pairs, over), _relit(seen, pairs)
+    allowed = np.maximum(np.minimum(limits.rest + jpeg, MOST), np.where(relit, limits.relit, 0))
+    copy = in_place & (over.rest <= allowed) & (relit | (over.spot <= limits.spot + SPOT * jpeg))
+    crop = ~copy & cut_out & (over.agreement >= limits.cropped) & (over.rest <= allowed + 0.03 + RESAMPLED * over.moved)
+    return copy, crop | (~copy & ~in_place & (over.agreement >= limits.zoomed))
+
+
 def _kinds(seen: Signatures, pairs: Candidates, over: Overlays, limits: Limits) -> tuple[NDArray[np.int64], Limits]:
     """The index in `KINDS` of each pair, 0 for none; and the limits with ``similar`` raised."""
-    first, second = seen.shapes[pairs.a].astype(float), seen.shapes[pairs.b].astype(float)
-    second = np.where((pairs.turn >= 4)[:, None], second[:, ::-1], second)  # as it lies over the first
-    same_size, upright = (first == second).all(1), pairs.turn == 0
-    zoom = over.scale * second / first
-    cut_out = ~same_size & (np.abs(zoom - 1) < 0.015 + 1.5 / np.minimum(first, second)).all(1)
-    in_place = over.moved < np.maximum(MOVED, ROUNDED / np.minimum(first, second).min(1))
-    allowed = _allowed(seen, pairs, over, limits)
-    copy = in_place & (over.rest <= allowed)
-    crop = ~copy & cut_out & (over.agreement >= limits.cropped) & (over.rest <= allowed + 0.03 + RESAMPLED * over.moved)
-    crop |= ~copy & ~in_place & (over.agreement >= limits.zoomed)
+    (first, second), upright = _sizes(seen, pairs), pairs.turn == 0
+    copy, crop = duplicates(seen, pairs, over, limits)
     known = (copy | crop) & ~upright  # of an image that has a turned copy, a turned neighbour is no wonder
     known = np.isin(pairs.a, np.r_[pairs.a[known], pairs.b[known]]) | np.isin(
         pairs.b, np.r_[pairs.a[known], pairs.b[known]]
     )
-    other = ~copy & ~crop & ~cut_out & (upright | ~known)
+    other = ~copy & ~crop & ~_cut_out(first, second, over) & (upright | ~known)
     limits = replace(limits, similar=_raised(over.agreement, upright, other, limits.similar))
     kinds = np.where(upright & (over.agreement >= limits.similar), KINDS.index("similar"), 0)
     kinds[crop] = KINDS.index("cropped")
-    kinds[copy] = np.where(same_size[copy], KINDS.index("re-encoded"), KINDS.index("rescaled"))
+    kinds[copy] = np.where((first == second).all(1)[copy], KINDS.index("re-encoded"), KINDS.index("rescaled"))
     kinds[copy & ~upright] = KINDS.index("flipped")
     return np.asarray(kinds, np.int64), limits
 
 
-def _allowed(seen: Signatures, pairs: Candidates, over: Overlays, limits: Limits) -> NDArray[np.float64]:
-    """The largest ``rest`` of each pair that a copy may have.
+def _sizes(seen: Signatures, pairs: Candidates) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n, 2) height and width of each a and b, as b lies over a."""
+    first, second = seen.shapes[pairs.a].astype(float), seen.shapes[pairs.b].astype(float)
+    return first, np.where((pairs.turn >= 4)[:, None], second[:, ::-1], second)
 
-    The left-over of a coarse JPEG has the same size in grey levels whatever the picture, so next to faint details it
-    is large; but it averages out over the pixels that make one of the small picture.
+
+def _cut_out(first: NDArray[np.float64], second: NDArray[np.float64], over: Overlays) -> NDArray[np.bool_]:
+    """Whether the sizes differ, and a pixel of one lies on a pixel of the other."""
+    near = np.abs(over.scale * second / first - 1) < 0.015 + 1.5 / np.minimum(first, second)
+    return np.asarray((first != second).any(1) & near.all(1))
+
+
+def _jpeg(seen: Signatures, pairs: Candidates, over: Overlays) -> NDArray[np.float64]:
+    """The left-over difference that a coarse JPEG of each pair may have.
+
+    It has the same size in grey levels whatever the picture, so next to faint details it is large; but it averages out
+    over the pixels that make one of the small picture.
     """
     faint = np.minimum(seen.contrast[pairs.a], seen.contrast[pairs.b])
     pixels = np.minimum(seen.shapes[pairs.a].prod(1), seen.shapes[pairs.b].prod(1)) / FINE**2
-    jpeg = JPEG / np.maximum(pixels, 1) / np.maximum(faint**2 * over.energy, 1e-3)
+    return np.asarray(JPEG / np.maximum(pixels, 1) / np.maximum(faint**2 * over.energy, 1e-3))
+
+
+def _relit(seen: Signatures, pairs: Candidates) -> NDArray[np.bool_]:
+    """Whether brightness or contrast differ."""
     relit = np.abs(np.log(seen.contrast[pairs.a] / seen.contrast[pairs.b])) > 0.03
-    relit |= np.abs(seen.level[pairs.a] - seen.level[pairs.b]) > 4
-    return np.asarray(np.maximum(np.minimum(limits.rest + jpeg, MOST), np.where(relit, limits.relit, 0)))
+    return np.asarray(relit | (np.abs(seen.level[pairs.a] - seen.level[pairs.b]) > 4))
 
 
 def _raised(

@@ -27,8 +27,11 @@ MARGIN = 0.125
 
 ROUNDS = 3
 
-BLOCKS = 4
-"""The picture is cut into BLOCKS x BLOCKS parts, to see whether one of them differs."""
+BLOCKS, SPOTS = 4, 16
+"""The picture is cut into BLOCKS x BLOCKS parts, and SPOTS x SPOTS, to see whether one of them differs."""
+
+DISTINCT = 0.5
+"""Share of what an image differs from itself turned that a copy of it may differ."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Overlays:
     Attributes:
         agreement: Correlation of the details where both pictures are, -1 to 1.
         rest: Left-over difference of the worst part, as a share of the mean energy of the details.
+        spot: The same of the worst spot: a pedestrian who walked on, a highlight that moved.
         energy: Mean energy of the details of a, whose grey levels have a variance of 1.
         scale: (n, 2) rows, columns: length in b of what has length 1 in a.
         shift: (n, 2) displacement of the centre, in half pictures.
@@ -54,6 +58,7 @@ class Overlays:
 
     agreement: Floats
     rest: Floats
+    spot: Floats
     energy: Floats
     scale: Floats
     shift: Floats
@@ -81,6 +86,18 @@ def pyramid(thumbs: NDArray[np.floating]) -> Pyramid:
     return Pyramid(*out)
 
 
+def distinct(pictures: Pyramid, pairs: Candidates, over: Overlays) -> NDArray[np.bool_]:
+    """Whether each pair differs clearly less than either of its images differs from itself turned.
+
+    Else it is no evidence that they are one image: one plain disc is like another.
+    """
+    rows = np.unique(np.r_[pairs.a, pairs.b])
+    itself = overlay(pictures, Candidates(np.tile(rows, 7), np.tile(rows, 7), np.repeat(np.arange(1, 8), len(rows))))
+    least = np.full(len(pictures.coarse), np.inf, np.float32)
+    least[rows] = itself.rest.reshape(7, -1).min(0)
+    return np.asarray(over.rest <= DISTINCT * np.minimum(least[pairs.a], least[pairs.b]))
+
+
 def overlay(pictures: Pyramid, pairs: Candidates, workers: int = WORKERS) -> Overlays:
     """Lay picture ``b``, turned back, over ``a``, for each pair of rows."""
     blocks = [pairs.take(np.arange(i, min(i + BLOCK, len(pairs)))) for i in range(0, len(pairs), BLOCK)]
@@ -91,7 +108,7 @@ def overlay(pictures: Pyramid, pairs: Candidates, workers: int = WORKERS) -> Ove
 
 def _overlay(pictures: Pyramid, pairs: Candidates) -> Overlays:
     n = len(pairs)
-    agreement, rest = np.zeros(n, np.float32), np.full(n, np.inf, np.float32)
+    agreement, rest, spot = np.zeros(n, np.float32), *(np.full(n, np.inf, np.float32) for _ in range(2))
     scale, shift, energy = np.ones((n, 2), np.float32), np.zeros((n, 2), np.float32), np.zeros(n, np.float32)
     left, right = _pictures(pictures.coarse, pairs)
     scale, shift = _align(left, right, scale, shift)
@@ -107,9 +124,9 @@ def _overlay(pictures: Pyramid, pairs: Candidates) -> Overlays:
         scale[drifted], shift[drifted] = 1, 0
         warped, mask = _warp(right, scale[rows], shift[rows], MARGIN)
         agreement[rows] = _correlation(left, warped, mask)
-        rest[rows] = _worst(left, warped, mask)
+        rest[rows], spot[rows] = (_worst(left, warped, mask, parts) for parts in (BLOCKS, SPOTS))
         energy[rows] = (left**2).mean((1, 2))
-    return Overlays(agreement, rest, energy, scale, shift)
+    return Overlays(agreement, rest, spot, energy, scale, shift)
 
 
 def _pictures(level: NDArray[np.float16], pairs: Candidates) -> tuple[Floats, Floats]:
@@ -150,10 +167,10 @@ def _correlation(a: Floats, b: Floats, mask: Floats) -> Floats:
     return np.asarray(product.sum((1, 2)) / np.maximum(mask.sum((1, 2)), 1), np.float32)
 
 
-def _worst(a: Floats, b: Floats, mask: Floats) -> Floats:
+def _worst(a: Floats, b: Floats, mask: Floats, parts: int = BLOCKS) -> Floats:
     rest = (_normal(a, mask)[0] - _normal(b, mask)[0]) ** 2
-    n, side = len(a), a.shape[-1] // BLOCKS
-    return np.asarray(rest.reshape(n, BLOCKS, side, BLOCKS, side).mean((2, 4)).max((1, 2)), np.float32)
+    n, side = len(a), a.shape[-1] // parts
+    return np.asarray(rest.reshape(n, parts, side, parts, side).mean((2, 4)).max((1, 2)), np.float32)
 
 
 def _align(a: Floats, b: Floats, scale: Floats, shift: Floats) -> tuple[Floats, Floats]:

@@ -59,12 +59,7 @@ def tables(rows: Sequence[Measured]) -> list[tuple[str, Table]]:
 
 def text(rows: Sequence[Measured]) -> str:
     """For a terminal."""
-    parts = []
-    for title, (heads, lines) in tables(rows):
-        widths = [max(len(line[i]) for line in [heads, *lines]) for i in range(len(heads))]
-        padded = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in [heads, *lines]]
-        parts.append("\n".join([title, *padded]))
-    return "\n\n".join(parts)
+    return "\n\n".join(plain_table(title, heads, lines) for title, (heads, lines) in tables(rows))
 
 
 def page(rows: Sequence[Measured], command: str) -> str:
@@ -72,32 +67,49 @@ def page(rows: Sequence[Measured], command: str) -> str:
     parts = [_INTRO.format(command=command)]
     for title, (heads, lines) in tables(rows):
         lead = _LADDERS.format(budget=BUDGET) if title == "Ladders" else f"## {title}\n"
-        table = "\n".join("| " + " | ".join(line) + " |" for line in [heads, ["---"] * len(heads), *lines])
-        parts.append(f"{lead}\n{table}\n")
+        parts.append(f"{lead}\n{markdown_table(heads, lines)}")
     broken = [r.name for r in rows if not r.holds]
     bounds = sum(len(r.bounds) for r in rows)
     parts.append(f"Bounds that do not hold: {', '.join(broken)}.\n" if broken else f"All {bounds} bounds hold.\n")
     return "\n".join(parts)
 
 
+def plain_table(title: str, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table for a terminal, its columns aligned."""
+    widths = [max(len(line[i]) for line in [heads, *lines]) for i in range(len(heads))]
+    padded = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in [heads, *lines]]
+    return "\n".join([title, *padded])
+
+
+def markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "".join("| " + " | ".join(line) + " |\n" for line in [heads, ["---"] * len(heads), *lines])
+
+
 def _race(r: Measured) -> list[str]:
     v = r.values
-    interval = f"{100 * r.low:.1f} to {100 * r.high:.1f}"
-    rivals = [_share(v[name]) for name in ("paired t", "mean CV", "corrected t")]
+    rivals = [as_share(v[name]) for name in ("paired t", "mean CV", "corrected t")]
     runs = f"{v['fold_runs']:.2f}"
-    shares = [_share(v["yes"]), interval, _share(v["unsure"])]
-    return [f"{r.name}: {r.says}", str(r.attempts), *shares, runs, _bounds(r), *rivals]
+    shares = [as_share(v["yes"]), as_interval(r), as_share(v["unsure"])]
+    return [f"{r.name}: {r.says}", str(r.attempts), *shares, runs, as_bounds(r), *rivals]
 
 
 def _climb(r: Measured) -> list[str]:
     v = r.values
-    numbers = [f"{v['gained']:.1f}", f"{v['attempts']:.0f}", f"{v['accepted']:.1f}", _share(v["false"])]
-    return [f"{r.name} ({r.says})", str(r.attempts), *numbers, _bounds(r)]
+    numbers = [f"{v['gained']:.1f}", f"{v['attempts']:.0f}", f"{v['accepted']:.1f}", as_share(v["false"])]
+    return [f"{r.name} ({r.says})", str(r.attempts), *numbers, as_bounds(r)]
 
 
-def _bounds(r: Measured) -> str:
+def as_interval(r: Measured) -> str:
+    """`1.4 to 6.4`, in per cent."""
+    return f"{100 * r.low:.1f} to {100 * r.high:.1f}"
+
+
+def as_bounds(r: Measured) -> str:
+    """The bounds, and which do not hold."""
     return ", ".join(b if holds else f"{b} BROKEN" for b, holds in r.bounds) or "-"
 
 
-def _share(value: float | None) -> str:
+def as_share(value: float | None) -> str:
+    """`3.2 %`; a dash where it makes no sense."""
     return "-" if value is None else f"{100 * value:.1f} %"

@@ -62,9 +62,18 @@ def race(field: Field, s2: Floats, df: Any, rng: Rng, rule: Rule = RULE) -> Race
     Args:
         s2: Run noise as known before, shape (lanes,).
     """
-    lanes, k, seeds, _ = field.attempt.shape
+    return race_folds(*_stats(field), s2, df, rng, rule)
+
+
+def race_folds(d: Floats, v: Floats, c: Floats, s2: Floats, df: Any, rng: Rng, rule: Rule = RULE) -> Raced:
+    """`race`, from what `fold_stats` says of each fold with 1, 2, … seeds of the attempt.
+
+    Args:
+        d, v, c: Gain, variance and run weight, shape (lanes, seeds, K).
+    """
+    lanes, seeds, k = d.shape
     order = rng.permuted(np.tile(np.arange(k), (lanes, 1)), axis=1)
-    d, v, c = (np.take_along_axis(x, order[:, None], -1) for x in _stats(field))  # (lanes, seeds, K) in order
+    d, v, c = (np.take_along_axis(x, order[:, None], -1) for x in (d, v, c))
     code, runs, gain = np.zeros(lanes, np.int8), np.full(lanes, seeds * k), np.zeros(lanes)
     for look in range(1, seeds * k + 1):
         full, extra = divmod(look, k)

@@ -74,7 +74,7 @@ def measure(s: Scenario, attempts: int, seed: int = 0) -> Measured:
         "fold_runs": float(raced.fold_runs.mean()),
     }
     values |= {name: sum(found) / attempts if found else None for name, found in rivals.items()}
-    return Measured(s.name, s.says, attempts, values, *_wilson(values["yes"] or 0.0, attempts), _held(s.bounds, values))
+    return Measured(s.name, s.says, attempts, values, *wilson(values["yes"] or 0.0, attempts), _held(s.bounds, values))
 
 
 def measure_ladder(name: str, ladders: int, seed: int = 0) -> list[Measured]:
@@ -126,7 +126,7 @@ def _held(bounds: tuple[Bound, ...], values: dict[str, float | None]) -> tuple[t
     return tuple((str(b), b.holds(values[b.measure] or 0.0)) for b in bounds)
 
 
-def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
+def wilson(share: float, n: float, z: float = 1.96) -> tuple[float, float]:
     """95 % interval of a share. Source: Wilson 1927."""
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))

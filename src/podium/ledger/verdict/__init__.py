@@ -9,10 +9,10 @@ it can be (`decide`). `tables` feeds them from `scores.parquet`.
 from podium.ledger.verdict.compare import Comparison, compare
 from podium.ledger.verdict.decide import Decision, FoldSeed, decide, fold_order
 from podium.ledger.verdict.formulas import CAREFUL, RULE, Rule
-from podium.ledger.verdict.noise import RunNoise, run_noise
+from podium.ledger.verdict.noise import RunNoise, Terms, noise_of_terms, replicate_noise, run_noise
 from podium.ledger.verdict.record import Verdict
 from podium.ledger.verdict.runs import Run
-from podium.ledger.verdict.tables import gain_of_folds, mean_gain, paired_runs
+from podium.ledger.verdict.tables import paired_runs
 
 __all__ = [
     "CAREFUL",
@@ -23,12 +23,13 @@ __all__ = [
     "Rule",
     "Run",
     "RunNoise",
+    "Terms",
     "Verdict",
     "compare",
     "decide",
     "fold_order",
-    "gain_of_folds",
-    "mean_gain",
+    "noise_of_terms",
     "paired_runs",
+    "replicate_noise",
     "run_noise",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,33 +33,60 @@ class RunNoise:
         return self.df > 0
 
 
+class Terms(NamedTuple):
+    """What some trainings say of the run noise: s2 = sum of numerators / sum of denominators."""
+
+    numerator: float
+    denominator: float
+    df: float
+
+
+def replicate_noise(runs: Sequence[Run]) -> Terms:
+    """From the runs of one recipe; folds with one seed say nothing.
+
+    Raises:
+        LedgerError: if two seeds were scored on different groups.
+    """
+    numerator = df = 0.0
+    folds: dict[int, list[Run]] = defaultdict(list)
+    for run in runs:
+        folds[run.fold].append(run)
+    for fold, same in folds.items():
+        if len(same) < 2:
+            continue
+        if any(not np.array_equal(run.groups, same[0].groups) for run in same):
+            raise LedgerError("two seeds were scored on different groups", where=f"fold {fold}")
+        top, bottom = replicate_terms(np.stack([run.values for run in same]))
+        numerator, df = numerator + float(top), df + bottom
+    return Terms(numerator, df, df)
+
+
+def closed_noise(comparison: Comparison) -> Terms | None:
+    """From an attempt that is over; None with less than two folds, an unknown variance or no training of its own."""
+    d, v, c = comparison.gains, comparison.variances, comparison.weights
+    if len(d) < 2 or np.isnan(v).any() or not c.any():
+        return None
+    top, bottom, free = closed_terms(d, v, c)
+    return Terms(float(top), float(bottom), free)
+
+
+def noise_of_terms(terms: Iterable[Terms | None]) -> RunNoise:
+    """Run noise from all that says something of it."""
+    known = [t for t in terms if t is not None and t.df]
+    if not known:
+        return RunNoise()
+    top, bottom, df = (sum(column) for column in zip(*known, strict=True))
+    return RunNoise(max(0.0, top / bottom), df)
+
+
 def run_noise(replicates: Iterable[Sequence[Run]], closed: Iterable[Comparison] = ()) -> RunNoise:
     """Run noise from what was trained with several seeds, and from attempts that are over.
 
     Args:
         replicates: For each recipe its runs; folds with one seed are passed over.
-        closed: Attempts with a verdict; those with less than two folds, with an unknown variance or that trained
-            nothing of their own are passed over.
+        closed: Attempts with a verdict.
 
     Raises:
         LedgerError: if two seeds of a recipe were scored on different groups.
     """
-    numerator = denominator = df = 0.0
-    for runs in replicates:
-        folds: dict[int, list[Run]] = defaultdict(list)
-        for run in runs:
-            folds[run.fold].append(run)
-        for fold, same in folds.items():
-            if len(same) < 2:
-                continue
-            if any(not np.array_equal(run.groups, same[0].groups) for run in same):
-                raise LedgerError("two seeds were scored on different groups", where=f"fold {fold}")
-            top, bottom = replicate_terms(np.stack([run.values for run in same]))
-            numerator, denominator, df = numerator + float(top), denominator + bottom, df + bottom
-    for comparison in closed:
-        d, v, c = comparison.gains, comparison.variances, comparison.weights
-        if len(d) < 2 or np.isnan(v).any() or not c.any():
-            continue
-        top, bottom_, free = closed_terms(d, v, c)
-        numerator, denominator, df = numerator + float(top), denominator + float(bottom_), df + free
-    return RunNoise(max(0.0, numerator / denominator), df) if df else RunNoise()
+    return noise_of_terms([*map(replicate_noise, replicates), *map(closed_noise, closed)])

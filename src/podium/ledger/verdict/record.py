@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from typing import Literal, Self
 
+import numpy as np
 from pydantic import Field
 
 from podium.config import Config
+from podium.ledger.verdict.compare import Comparison
 from podium.ledger.verdict.decide import Decision
-from podium.ledger.verdict.sentence import UNKNOWN
+from podium.ledger.verdict.formulas import closed_terms
+from podium.ledger.verdict.noise import Terms
 
 
 class Verdict(Config):
@@ -25,14 +28,19 @@ class Verdict(Config):
     noise_floor: float | None = Field(None, description="How far one fold's score moves with nothing but the seed.")
     evidence: float | None = Field(None, description="Odds that it helps against that it does nothing.")
     fold_runs: int | None = Field(None, description="Trainings of the attempt that were compared.")
+    final: bool = Field(True, description="Whether it stands; else more is to be trained.")
+    left_out: int = Field(0, description="Samples that only one side has; they are not compared.")
+    gains: list[float] = Field([], description="Of each fold compared: the mean gain over its groups.")
+    variances: list[float] = Field([], description="Of each fold: the variance of that gain; empty if unknown.")
+    weights: list[float] = Field([], description="Of each fold: 1 / trainings of the attempt + 1 / of its parent.")
 
     def __str__(self) -> str:
         return self.sentence
 
     @classmethod
-    def of(cls, decision: Decision) -> Self:
+    def of(cls, decision: Decision, comparison: Comparison | None = None, *, left_out: int = 0) -> Self:
         """A decision as it is kept; what is unknown is left out."""
-        d = decision
+        d, c = decision, comparison
         gain = next((g for g in (d.shrunk, d.gain) if math.isfinite(g)), 0.0)
         return cls(
             verdict=d.verdict,
@@ -45,18 +53,24 @@ class Verdict(Config):
             noise_floor=_known(d.noise_floor),
             evidence=d.evidence if math.isfinite(d.se) else None,
             fold_runs=d.fold_runs,
+            final=d.next is None,
+            left_out=left_out,
+            gains=[] if c is None else c.gains.tolist(),
+            variances=[] if c is None or np.isnan(c.variances).any() else c.variances.tolist(),
+            weights=[] if c is None else c.weights.tolist(),
         )
 
     @classmethod
-    def undecided(cls, gain: float, folds: int) -> Self:
-        """The verdict while the noise floor is unknown."""
-        plural = "s" if folds != 1 else ""
-        return cls(
-            verdict="UNSURE",
-            gain=gain,
-            folds=folds,
-            sentence=f"UNSURE after {folds} fold{plural}: {gain:+.4f}; {UNKNOWN}",
-        )
+    def incomparable(cls, folds: int, why: str) -> Self:
+        """The verdict where the metric cannot be compared: the parent stays."""
+        return cls(verdict="UNSURE", gain=0.0, folds=folds, reason="no comparison", sentence=f"UNSURE: {why}")
+
+    def noise_terms(self) -> Terms | None:
+        """What its folds say of the run noise; None if nothing."""
+        if not self.final or len(self.gains) < 2 or not self.variances or not any(self.weights):
+            return None
+        top, bottom, df = closed_terms(*(np.array(x) for x in (self.gains, self.variances, self.weights)))
+        return Terms(float(top), float(bottom), df)
 
 
 def _known(value: float) -> float | None:

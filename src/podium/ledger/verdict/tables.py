@@ -68,33 +68,3 @@ def _run(
         return Run.of_scores(fold, seed, score, codes)
     measured = Measured.of_columns(metric.kind, table.to_dict(as_series=False))
     return Run.of_metric(fold, seed, lambda chosen: measured.take(chosen).score(metric), codes)
-
-
-def gain_of_folds(
-    attempt: Mapping[int, float], parent: Mapping[int, float], *, greater_is_better: bool = True
-) -> tuple[float, int]:
-    """`mean_gain` from the score of each fold, for a metric that no sample has a score of its own of.
-
-    Args:
-        attempt, parent: {fold: score}.
-    """
-    gains = [attempt[fold] - parent[fold] for fold in attempt.keys() & parent.keys()]
-    gain = sum(gains) / max(1, len(gains))
-    return (gain if greater_is_better else -gain), len(gains)
-
-
-def mean_gain(attempt: pl.DataFrame, parent: pl.DataFrame, *, greater_is_better: bool = True) -> tuple[float, int]:
-    """The mean over shared folds of the mean over groups of the paired difference, and the number of folds.
-
-    Args:
-        attempt, parent: Tables with columns id, group, fold, score.
-
-    Source: VERDICT, D = mean_k mean_g D_kg.
-    """
-    pairs = attempt.join(parent.select("id", "fold", base="score"), on=["id", "fold"], how="inner")
-    if pairs.is_empty():
-        return 0.0, 0
-    groups = pairs.group_by("fold", "group").agg(gain=(pl.col("score") - pl.col("base")).mean())
-    folds = groups.group_by("fold").agg(pl.col("gain").mean())
-    gain = float(folds["gain"].sum()) / len(folds)
-    return (gain if greater_is_better else -gain), len(folds)

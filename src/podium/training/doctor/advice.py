@@ -135,18 +135,14 @@ def _smaller(recipe: Recipe, size: Sequence[int], gpu: bool) -> list[str]:
     return lines
 
 
-COSTLY = ("elastic", "grid", "clahe", "blur", "motion", "noise", "jpeg", "mosaic", "copy_paste", "mixup", "cutmix")
-
-
 def _data(part: str, recipe: Recipe, source: str) -> list[str]:
     if part == "reading":
         if source == "jpeg":
             return ["images are decoded each time: a smaller input.size makes them fit into memory decoded"]
         return ["reading takes most of it: a smaller input.size, input.train_crop, or a faster disk"]
-    on = [name for name in COSTLY if getattr(recipe.augment, name)]
     if recipe.augment.extra:
         return [f"your plug-in ({recipe.augment.extra}) runs in Python: do in augment.* what can be done there"]
-    if on:
+    if on := recipe.augment.costly:
         settings = " ".join(f"augment.{name}=0" for name in on)
         return [f"the augmentations that cost most can go: {settings}; or come more rarely"]
     return ["a smaller input.size or input.train_crop has fewer pixels to warp; more cores make more batches"]

@@ -185,7 +185,7 @@ def _validating(data: FoldData, recipe: Recipe, steps: Steps, rows: list[int], s
     """One batch to see how long that takes, then as many as fit into the time."""
     task = steps.task
     assert isinstance(task, MaskTask | TableTask)
-    predictor = Predictor(steps.fabric, [steps.model], task, tta=False)
+    predictor = Predictor(steps.fabric, [steps.model], task, while_training=True)
     images, truth = data.images(recipe), data.truth
 
     def rate(count: int) -> float:

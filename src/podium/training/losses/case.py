@@ -12,6 +12,11 @@ from torch.nn import functional as F
 
 Kind = Literal["planes", "labels", "values"]
 KINDS: tuple[Kind, ...] = ("planes", "labels", "values")
+IN_WORDS: dict[Kind, str] = {
+    "planes": "masks or labels that are there or not (sigmoid)",
+    "labels": "one class of several (softmax)",
+    "values": "numbers (regression)",
+}
 
 IGNORED = 255
 """The label that does not count, where there are no more than 255 classes; a negative one never counts."""

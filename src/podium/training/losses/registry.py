@@ -12,7 +12,7 @@ from torch import Tensor
 
 from podium.config import Config, emit_toml
 from podium.errors import ConfigError
-from podium.training.losses.case import KINDS, Kind
+from podium.training.losses.case import IN_WORDS, KINDS, Kind
 
 LossFunction = Callable[..., Tensor]
 
@@ -49,7 +49,9 @@ class LossSpec:
         for name, only in self.only.items():
             if only != kind and getattr(read, name) != self.options.model_fields[name].default:
                 raise ConfigError(
-                    f"'{name}' is for {only}, and the targets here are {kind}", where=where, remedy="leave it out"
+                    f"'{name}' is for {IN_WORDS[only]}; what is learnt here is {IN_WORDS[kind]}",
+                    where=where,
+                    remedy="leave it out",
                 )
         return {name: getattr(read, name) for name in self.options.model_fields}
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from podium.errors import ConfigError, TrainingError, nearest
 from podium.recipe import DEFAULT_TERMS, LossConfig
-from podium.training.losses.case import Kind, make_case
+from podium.training.losses.case import IN_WORDS, Kind, make_case
 from podium.training.losses.registry import LOSSES, LossFunction, fitting
 
 
@@ -140,7 +140,8 @@ def create_loss(config: LossConfig, kind: Kind = "planes", auxiliary: Sequence[f
         if kind not in spec.kinds:
             default = ", ".join(f"{k}={v}" for k, v in DEFAULT_TERMS[kind].items())
             raise ConfigError(
-                f"'{name}' is for {' and '.join(spec.kinds)}, and the targets here are {kind}",
+                f"'{name}' is for {' and '.join(IN_WORDS[k] for k in spec.kinds)}; "
+                f"what is learnt here is {IN_WORDS[kind]}",
                 where=where,
                 expected="one of: " + ", ".join(fitting(kind)),
                 remedy=f"for instance loss.terms={{{default}}}",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Self
 
 import torch
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from podium.data.loader import Batch
 from podium.metrics import Metric
 from podium.models import create_model
 from podium.models.heads import check_head
-from podium.recipe import Recipe
+from podium.recipe import PredictConfig, Recipe
 from podium.training.feed import Fed
 from podium.training.losses import Kind, Loss, create_loss
 
@@ -29,12 +30,14 @@ class Task(ABC):
         dense: Whether there are logits for each pixel, else for each sample.
         names: What the outputs of the network are, in order.
         width: Metadata numbers that the network gets beside the image.
+        reads: Keys of [predict] that it reads beside `tta`.
         channels: Of the images.
     """
 
     kind: Kind
     dense: bool
     width: int = 0
+    reads: tuple[str, ...] = ()
 
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe, names: list[str]) -> None:
         self.competition, self.metric, self.recipe, self.names = competition, metric, recipe, names
@@ -73,6 +76,12 @@ class Task(ABC):
     def use(self, recipe: Recipe) -> None:
         """Take up what a phase of the training changes: the loss, and what is ignored at the border."""
         self._criterion = create_loss(recipe.loss, self.kind, self._auxiliary)
+
+    def with_predict(self, config: PredictConfig) -> Self:
+        """This task, with all it has learnt, under another [predict]."""
+        other = copy.copy(self)
+        other.recipe = self.recipe.model_copy(update={"predict": config})
+        return other
 
     def loss(self, logits: Tensor | tuple[Tensor, ...], batch: Batch | Fed) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, and the mean of each of its terms.

@@ -13,6 +13,7 @@ from torch import Tensor
 from podium.data.competition import Competition
 from podium.data.loader import Batch
 from podium.data.objects import split_objects
+from podium.data.parts import tidied, without_specks
 from podium.data.preprocess import Preprocess
 from podium.data.store import Store
 from podium.data.targets import class_order
@@ -28,6 +29,9 @@ Pixels = NDArray[np.uint8]
 
 MOST_PLANES = 7
 """Classes that may overlap and share a byte a pixel while they are augmented; the eighth bit says ignored."""
+
+SMALLEST_OBJECT = 8
+"""Pixels of the smallest object that is told apart, where `predict.min_area` is unset."""
 
 
 class MaskTask(Task):
@@ -64,6 +68,11 @@ class MaskTask(Task):
             bool (C, H, W) of classes that may overlap; uint8 (H, W) of class indices; int32 (H, W) of objects.
         """
 
+    def min_areas(self, unset: int) -> list[int]:
+        """Pixels of the smallest part that is kept, of each output."""
+        least = self.recipe.predict.min_area or unset
+        return least if isinstance(least, list) else [least] * self.outputs
+
     @abstractmethod
     def truth(self, store: Store, row: int) -> Array:
         """The truth of one sample, at original size, in the form of `decided`."""
@@ -82,6 +91,7 @@ class PlanesTask(MaskTask):
     """Masks of one class, or of several that may overlap."""
 
     kind: Kind = "planes"
+    reads = ("threshold", "fill_holes", "min_area", "largest")
 
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe) -> None:
         names = class_order(competition)
@@ -101,8 +111,15 @@ class PlanesTask(MaskTask):
         return logits.sigmoid()
 
     def decided(self, probs: Pixels, shape: tuple[int, int], preprocess: Preprocess) -> Array:
-        mask = preprocess.mask_at(probs, shape, self.recipe.predict.threshold)
-        return np.moveaxis(mask.reshape(*shape, -1), 2, 0)
+        config = self.recipe.predict
+        mask = preprocess.mask_at(probs, shape, config.threshold)
+        planes = np.moveaxis(mask.reshape(*shape, -1), 2, 0)
+        if not (config.fill_holes or config.min_area or config.largest):
+            return planes
+        each = zip(planes, self.min_areas(1), strict=True)
+        return np.stack(
+            [tidied(p, fill_holes=config.fill_holes, min_area=least, largest=config.largest) for p, least in each]
+        )
 
     def truth(self, store: Store, row: int) -> Array:
         return store.mask(row).reshape(-1, *store.shape(row)).astype(np.bool_)
@@ -123,6 +140,7 @@ class ClassMapTask(MaskTask):
     """A class for each pixel."""
 
     kind: Kind = "labels"
+    reads = ("min_area",)
 
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe) -> None:
         super().__init__(competition, metric, recipe, class_order(competition))
@@ -137,7 +155,9 @@ class ClassMapTask(MaskTask):
         return logits.softmax(1)
 
     def decided(self, probs: Pixels, shape: tuple[int, int], preprocess: Preprocess) -> Array:
-        return np.asarray(preprocess.restore(probs, shape).argmax(2), np.uint8)
+        restored = preprocess.restore(probs, shape)
+        labels = np.asarray(restored.argmax(2), np.uint8)
+        return without_specks(restored, labels, self.min_areas(1)) if self.recipe.predict.min_area else labels
 
     def truth(self, store: Store, row: int) -> Array:
         return store.labels(row)
@@ -153,6 +173,7 @@ class ObjectsTask(MaskTask):
     """
 
     kind: Kind = "planes"
+    reads = ("threshold", "rim", "min_area")
 
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe) -> None:
         super().__init__(competition, metric, recipe, ["inside", "rim"])
@@ -165,8 +186,10 @@ class ObjectsTask(MaskTask):
 
     def decided(self, probs: Pixels, shape: tuple[int, int], preprocess: Preprocess) -> Array:
         config = self.recipe.predict
+        assert isinstance(config.threshold, float)
+        (least,) = set(self.min_areas(SMALLEST_OBJECT))
         return split_objects(
-            preprocess.restore(probs, shape), threshold=config.threshold, rim=config.rim, min_area=config.min_area
+            preprocess.restore(probs, shape), threshold=config.threshold, rim=config.rim, min_area=least
         )
 
     def truth(self, store: Store, row: int) -> Array:

@@ -1,0 +1,91 @@
+"""Commands that read the ledger back: attempts, show."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from podium.cli import app
+from podium.cli.attempts import report
+from podium.cli.output import JSON, emit, next_command
+
+if TYPE_CHECKING:
+    from podium.ledger.views import Ledger
+
+
+@app.command()
+def attempts(
+    wide: bool = typer.Option(False, "--wide", help="Cut nothing, however long a change is."),
+    talk: bool = typer.Option(False, "--talk", help="Print the short list of a slide: 'More augmentations => YES'."),
+    markdown: bool = typer.Option(False, "--markdown", help="Print a Markdown table."),
+    csv: bool = typer.Option(False, "--csv", help="Print CSV, every number in full."),
+    latex: bool = typer.Option(False, "--latex", help="Print a LaTeX ablation table."),
+    rebuild: bool = typer.Option(False, "--rebuild", help="Make the index anew from the attempts' folders."),
+    as_json: bool = JSON,
+) -> None:
+    """List the attempts as a tree: change, gain over the parent, verdict; and what they add up to.
+
+    Straight down run the champions (★ the one that stands), beside each what was tried on it. ΔCV is the gain to
+    expect, shrunk for luck, with its standard error; + is better.
+    """
+    from podium.ledger.views.exports import to_csv, to_latex, to_markdown
+    from podium.ledger.views.talk import talk as lines_of_talk
+    from podium.ledger.views.totals import Totals
+    from podium.workspace import Workspace
+
+    space = Workspace.open()
+    ledger, damaged = _read(space, rebuild=rebuild)
+    if as_json:
+        emit(ledger.tree() | {"totals": Totals.of(ledger).tree(), "damaged": damaged})
+        return
+    for line in damaged:
+        print(f"left out: {line}", file=sys.stderr if markdown or csv or latex else sys.stdout)
+    if markdown or csv or latex:
+        print((to_markdown if markdown else to_csv if csv else to_latex)(ledger), end="")
+    elif talk:
+        print("\n".join(lines_of_talk(ledger)) or "no verdict yet")
+    else:
+        _print_table(ledger, wide)
+
+
+@app.command()
+def show(
+    attempt: str = typer.Argument(..., help="Number or name."),
+    as_json: bool = JSON,
+) -> None:
+    """Show one attempt: its change, why, and a line a fold."""
+    from podium.workspace import Workspace
+
+    space = Workspace.open()
+    report(space, space.attempts.get(attempt), as_json)
+
+
+def _read(space: Any, *, rebuild: bool = False) -> tuple[Ledger, list[str]]:
+    """The ledger, and a line for each attempt that had to be left out."""
+    from podium.host.board import DATABASE
+    from podium.ledger.views import Ledger
+    from podium.ledger.views.entries import best_public
+
+    rows, damaged = space.list_attempts(rebuild=rebuild)
+    submitted = (space.root / "board" / DATABASE).exists() and space.competition.board.kind != "none"
+    scores = [(r.attempt, r.public) for r in space.board().submissions()] if submitted else []
+    public = best_public(scores, space.metric.greater_is_better)
+    return Ledger.of_rows(rows, public, space.metric, space.competition.folds.k), damaged
+
+
+def _print_table(ledger: Ledger, wide: bool) -> None:
+    from shutil import get_terminal_size
+
+    from podium.ledger.views.table import table
+    from podium.ledger.views.totals import Totals
+
+    if not ledger.entries:
+        print("no attempt yet")
+        next_command("podium baseline")
+        return
+    cut = sys.stdout.isatty() and not wide
+    print("\n".join(table(ledger, get_terminal_size().columns if cut else None)))
+    print("\n" + "\n".join(filter(None, [ledger.told(), *Totals.of(ledger).told()])))
+    next_command("podium show ID", "podium try NAME key=value --why '…'")

@@ -1,0 +1,46 @@
+"""What climbing needs of a ledger: small enough for a test to stand in for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from podium.climb.claim import Claim
+
+
+class Ledger(Protocol):
+    """A ledger with a baseline. Its attempts are as `podium.ledger.attempts.Attempt`: id, name, parent, recipe, verdict."""
+
+    @property
+    def k(self) -> int:
+        """Number of folds."""
+
+    def champion(self) -> Any:
+        """The attempt that stands."""
+
+    def attempts(self) -> Sequence[Any]:
+        """Every attempt, by number."""
+
+    def attempt(
+        self, name: str, settings: Sequence[str], *, why: str, link: str, careful: bool, most: int | None
+    ) -> Any:
+        """Race a change of the champion to its verdict; on YES it is the champion.
+
+        Args:
+            most: Fold runs that it may take, K at least; None: as many as the verdict needs.
+        """
+
+    def resume(self, id: int, *, careful: bool, most: int | None) -> Any:
+        """Go on with an attempt that was stopped, or, ``careful``, with one that has got a NO or an UNSURE."""
+
+    def fold_runs(self, id: int | None = None) -> int:
+        """Trainings so far, of one attempt or of all; what only predicts in another way trains nothing."""
+
+    def seconds(self, id: int | None = None) -> float:
+        """The time of these."""
+
+    def fresh(self, first: int, second: int, folds: int, seed: int) -> Claim:
+        """Train two attempts anew on some folds with a seed that neither has been judged by, and compare them.
+
+        Runs that are there already are not trained again.
+        """

@@ -1,0 +1,184 @@
+"""What could be tried next in a ledger, as the names of its attempts tell what was."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from podium.climb.catalog import CAREFUL, COMBINE, JOIN, Catalog
+from podium.climb.guards import Fit, Place, fit
+from podium.climb.policy import MOST, RUNS, Option, Outcome, near_misses
+from podium.config import difference, inline_toml
+from podium.recipe import Recipe, prediction_only
+
+
+@dataclass(frozen=True)
+class Move:
+    """An option and how it is made.
+
+    Attributes:
+        option: What the policy chooses by.
+        changes: The catalogue's changes in it.
+        settings: ``key=value``, to be made to the champion.
+        why: For the attempt.
+        careful: It is raced in careful mode.
+        resumes: The attempt that goes on so, where nothing new is made.
+        time: Of a fold run, as a multiple of the champion's.
+    """
+
+    option: Option
+    changes: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+    why: str = ""
+    source: str = ""
+    careful: bool = False
+    resumes: int | None = None
+    time: float = 1.0
+
+
+def changes_of(name: str, catalog: Catalog) -> tuple[str, ...]:
+    """The catalogue's changes in an attempt, by its name; none if it is not of the catalogue."""
+    parts = name.removeprefix(f"{CAREFUL}{JOIN}").split(JOIN)
+    return tuple(parts) if all(part in catalog.changes for part in parts) else ()
+
+
+def kind_of(name: str, catalog: Catalog, retried: Collection[str] = ()) -> str:
+    """The kind of an attempt of the catalogue."""
+    changes = changes_of(name, catalog)
+    if len(changes) > 1:
+        return COMBINE
+    return CAREFUL if name in retried or changes[0] != name else catalog.changes[name].kind
+
+
+@dataclass(frozen=True)
+class State:
+    """A ledger, seen from the catalogue.
+
+    Attributes:
+        champion: The attempt that stands.
+        attempts: All of them, by number.
+        retried: Names of attempts that went on in careful mode.
+        left_out: Names of attempts that failed.
+        seen: {change: (yes, no)} of other ledgers.
+        hourly: Whether time is what is spent; else fold runs.
+    """
+
+    catalog: Catalog
+    place: Place
+    champion: Any
+    attempts: Sequence[Any]
+    retried: Collection[str] = ()
+    left_out: Collection[str] = ()
+    seen: Mapping[str, tuple[float, float]] | None = None
+    hourly: bool = False
+
+    @cached_property
+    def names(self) -> set[str]:
+        """Names that cannot be given again."""
+        return {a.name for a in self.attempts} | set(self.left_out)
+
+    @cached_property
+    def accepted(self) -> set[str]:
+        """The changes that the champion has come by, over all its ancestors."""
+        by_id, found, now = {a.id: a for a in self.attempts}, set[str](), self.champion
+        while now is not None:
+            found |= set(changes_of(now.name, self.catalog))
+            now = by_id.get(now.parent)
+        return found
+
+    @cached_property
+    def outcomes(self) -> list[Outcome]:
+        """The verdicts that stand, of attempts of the catalogue."""
+        found = []
+        for a in self.attempts:
+            changes, v = changes_of(a.name, self.catalog), a.verdict
+            if changes and v is not None and v.final:
+                gain = v.gain / v.noise_floor if v.noise_floor else float("nan")
+                kind = kind_of(a.name, self.catalog, self.retried)
+                found.append(Outcome(a.name, kind, changes, v.verdict, gain, a.parent))
+        return found
+
+    def fits(self) -> dict[str, Fit]:
+        """Every change of the catalogue that was not tried yet, with its settings or why it is out of the question."""
+        tried = {o.changes[0] for o in self.outcomes if len(o.changes) == 1}
+        return {
+            name: fit(change, self.champion.recipe, self.place, self.accepted)
+            for name, change in self.catalog.changes.items()
+            if name not in self.names and name not in tried
+        }
+
+    def moves(self) -> list[Move]:
+        """All that could be tried now."""
+        new = [self._new(name, found) for name, found in self.fits().items() if found.recipe]
+        near = near_misses(self.outcomes, self.accepted)
+        return [*new, *self._careful(near), *self._together(near)]
+
+    def _new(self, name: str, found: Fit) -> Move:
+        change = self.catalog.changes[name]
+        yes, no = (self.seen or {}).get(name, (0.0, 0.0))
+        keys = difference(found.recipe, self.champion.recipe) if found.recipe else {}
+        runs = RUNS["prediction" if prediction_only(keys) else "new"]
+        option = Option(name, change.kind, runs * self._price(change.time), yes, no)
+        return Move(option, (name,), found.settings, change.why, change.source, time=change.time)
+
+    def _price(self, time: float) -> float:
+        return time if self.hourly else 1.0
+
+    def _careful(self, near: Sequence[Outcome]) -> list[Move]:
+        """Each near miss once more: it goes on if its parent still stands, else it is made to the new champion."""
+        moves = []
+        for miss in near:
+            change = self.catalog.changes[miss.changes[0]]
+            again = f"{CAREFUL}{JOIN}{miss.changes[0]}"
+            if again in self.names or miss.name in self.retried or miss.name.startswith(f"{CAREFUL}{JOIN}"):
+                continue
+            why = f"{change.why}; a near miss before, now in careful mode"
+            cost = RUNS["careful"] * self._price(change.time)
+            if miss.parent == self.champion.id:
+                number = next(a.id for a in self.attempts if a.name == miss.name)
+                option = Option(miss.name, CAREFUL, cost)
+                moves.append(Move(option, miss.changes, (), why, change.source, True, number, change.time))
+            elif (found := fit(change, self.champion.recipe, self.place, self.accepted)).recipe:
+                option = Option(again, CAREFUL, cost)
+                moves.append(Move(option, miss.changes, found.settings, why, change.source, True, None, change.time))
+        return moves
+
+    def _together(self, near: Sequence[Outcome]) -> list[Move]:
+        """The best near misses that were in no such attempt yet, as one."""
+        several = (changes_of(a.name, self.catalog) for a in self.attempts)
+        used = {change for changes in several if len(changes) > 1 for change in changes}
+        recipe: Recipe = self.champion.recipe
+        names: list[str] = []
+        keys: set[str] = set()
+        time = 1.0
+        for name in (miss.changes[0] for miss in near):
+            change = self.catalog.changes[name]
+            if name in used or len(names) == MOST or keys & change.set.keys():
+                continue
+            found = fit(change, recipe, self.place, self.accepted)
+            if found.recipe:
+                recipe, names = found.recipe, [*names, name]
+                keys, time = keys | change.set.keys(), time * change.time
+        joined = JOIN.join(names)
+        if len(names) < 2 or joined in self.names:
+            return []
+        option = Option(joined, COMBINE, RUNS["combine"] * self._price(time))
+        why = " and ".join(names) + " together: each was a near miss"
+        return [Move(option, tuple(names), tuple(_difference(recipe, self.champion.recipe)), why, time=time)]
+
+
+def _difference(recipe: Recipe, parent: Recipe) -> list[str]:
+    """``key=value`` settings that lead from a parent to a recipe."""
+    new, old = recipe.tree(), parent.tree()
+    settings = []
+    for section in type(recipe).model_fields:
+        if section == "phases":
+            if new.get(section) != old.get(section):
+                settings.append(f"{section}={inline_toml(new[section])}")
+            continue
+        for key in new[section].keys() | old[section].keys():
+            if new[section].get(key) != old[section].get(key):
+                settings.append(f"{section}.{key}={inline_toml(new[section].get(key, 'none'))}")
+    return sorted(settings)

@@ -1,0 +1,204 @@
+"""What a climb has come to: the claim, what was tried, kind by kind, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from podium.climb.driver import Climb
+from podium.climb.journal import Journal
+from podium.climb.moves import changes_of, kind_of
+from podium.ledger.verdict.sentence import digits
+
+FALSE_YES = 0.03
+"""Of an attempt that does nothing: docs/verdict-calibration.md."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One attempt of the climb."""
+
+    id: int
+    name: str
+    kind: str
+    change: str
+    verdict: str
+    gain: float | None
+    se: float | None
+    fold_runs: int
+
+    def tree(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A climb, ended or not.
+
+    Attributes:
+        champion: (id, name, what it has that the baseline has not: the accepted attempts in order).
+        promised: Sum of the shrunk gains that the verdicts on the way stored.
+        untried: Changes that could have been tried.
+        guarded: {change: why it was out of the question}.
+        saved: Fold runs fewer than training every fold of every attempt.
+    """
+
+    journal: Journal
+    metric: str
+    k: int
+    champion: tuple[int, str, tuple[str, ...]]
+    rows: tuple[Row, ...]
+    promised: float
+    noise_floor: float
+    spent: int
+    saved: int
+    untried: tuple[str, ...]
+    guarded: dict[str, str]
+
+    @classmethod
+    def of(cls, climb: Climb, metric: str) -> Report:
+        """Read it off the ledger."""
+        ledger, journal, state = climb.ledger, climb.journal, climb.state()
+        ours = [a for a in state.attempts if _belongs(a, climb)]
+        rows = tuple(_row(a, climb) for a in ours)
+        lineage = _lineage(state.champion, {a.id: a for a in state.attempts})
+        accepted = [a for a in lineage if a.id >= journal.first and a.verdict]
+        floors = [a.verdict.noise_floor for a in ours if a.verdict and a.verdict.noise_floor]
+        trained = [row.fold_runs for row in rows if row.fold_runs]
+        fits = state.fits()
+        return cls(
+            journal,
+            metric,
+            ledger.k,
+            (state.champion.id, state.champion.name, tuple(a.name for a in lineage if a.parent is not None)),
+            rows,
+            sum(a.verdict.gain for a in accepted),
+            floors[-1] if floors else 0.0,
+            climb.spent(),
+            ledger.k * len(trained) - sum(trained),
+            tuple(name for name, found in fits.items() if found.recipe),
+            {name: found.reason for name, found in fits.items() if not found.recipe} | journal.left_out,
+        )
+
+    def by_kind(self) -> list[dict[str, Any]]:
+        """A row a kind: attempts, YES, NO, UNSURE, fold runs."""
+        kinds: dict[str, dict[str, Any]] = {}
+        for row in self.rows:
+            of = kinds.setdefault(
+                row.kind, {"kind": row.kind, "attempts": 0, "YES": 0, "NO": 0, "UNSURE": 0, "runs": 0}
+            )
+            of["attempts"] += 1
+            of["runs"] += row.fold_runs
+            if row.verdict in of:
+                of[row.verdict] += 1
+        return sorted(kinds.values(), key=lambda of: (-of["YES"], -of["attempts"], of["kind"]))
+
+    def told(self) -> list[str]:
+        """The claim and the cost, in a few lines."""
+        number, name, way = self.champion
+        yes = sum(row.verdict == "YES" for row in self.rows)
+        shown = digits(self.noise_floor, self.promised or 1.0)
+        lines = [f"champion: {number} {name}" + (f" ({' + '.join(way)})" if len(way) > 1 else "")]
+        lines += self._claimed(shown)
+        tried, runs = len(self.rows), sum(row.fold_runs for row in self.rows)
+        lines.append(
+            f"{tried} attempts, {yes} accepted, in {runs} fold runs: {self.saved} fewer than training every fold of each"
+        )
+        if tried:
+            lines.append(f"expected false YES: about {FALSE_YES * tried:.1f}, by chance alone")
+        return lines
+
+    def _claimed(self, shown: int) -> list[str]:
+        claim = self.journal.claim
+        if claim is None:
+            if self.champion[0] < self.journal.first:
+                return ["no change was accepted: what stood before stands"]
+            return [f"the verdicts promise {self.promised:+.{shown}f} {self.metric}; not yet checked with new seeds"]
+        folds = f"{claim.folds} fold{'s' * (claim.folds != 1)}"
+        between = "" if claim.low is None else f" (90 % interval {claim.low:+.{shown}f} to {claim.high:+.{shown}f})"
+        lines = [
+            f"both trained anew with other seeds, on {folds}: {claim.gain:+.{shown}f} {self.metric} over the baseline{between}",
+            f"  baseline {claim.baseline_score:.{shown + 1}f}, champion {claim.champion_score:.{shown + 1}f}; "
+            f"the verdicts on the way promised {self.promised:+.{shown}f}",
+        ]
+        if claim.low is not None and claim.low <= 0:
+            lines.append("  these new trainings alone do not prove a gain: the interval reaches 0")
+        return lines
+
+    def tree(self) -> dict[str, Any]:
+        """For JSON."""
+        claim = self.journal.claim
+        return {
+            "champion": {"id": self.champion[0], "name": self.champion[1], "accepted": list(self.champion[2])},
+            "claim": claim.tree() if claim else None,
+            "promised": self.promised,
+            "attempts": [row.tree() for row in self.rows],
+            "kinds": self.by_kind(),
+            "fold_runs": self.spent,
+            "saved": self.saved,
+            "seconds": self.journal.seconds,
+            "untried": list(self.untried),
+            "guarded": self.guarded,
+            "done": self.journal.done,
+        }
+
+    def markdown(self) -> str:
+        """The page `reports/climb.md`."""
+        parts = ["# Climb", "", *(f"- {line.strip()}" for line in self.told()), "", "## By kind", ""]
+        heads = ["kind", "attempts", "YES", "NO", "UNSURE", "fold runs"]
+        parts += _markdown(heads, [list(of.values()) for of in self.by_kind()])
+        parts += ["", "## Attempts", ""]
+        parts += _markdown(
+            ["id", "name", "kind", "change", "verdict", "gain", "fold runs"],
+            [[r.id, r.name, r.kind, f"`{r.change}`", r.verdict, _gain(r), r.fold_runs] for r in self.rows],
+        )
+        parts += ["", "Gains are shrunk, ± the standard error of the raw gain; + is better.", "", "## Not tried", ""]
+        parts += [f"- {name}: could be next" for name in self.untried]
+        parts += [f"- {name}: {why}" for name, why in self.guarded.items()]
+        return "\n".join(parts) + "\n"
+
+
+def _belongs(attempt: Any, climb: Climb) -> bool:
+    """Whether an attempt was made by this climb, or went on in it."""
+    of_catalogue = bool(changes_of(attempt.name, climb.catalog))
+    return of_catalogue and (attempt.id >= climb.journal.first or attempt.name in climb.journal.retried)
+
+
+def _row(attempt: Any, climb: Climb) -> Row:
+    v = attempt.verdict
+    name = attempt.name
+    return Row(
+        attempt.id,
+        name,
+        kind_of(name, climb.catalog, climb.journal.retried),
+        attempt.change_text(),
+        "-" if v is None else v.verdict,
+        None if v is None else v.gain,
+        None if v is None else v.se,
+        climb.ledger.fold_runs(attempt.id),
+    )
+
+
+def _lineage(champion: Any, by_id: dict[int, Any]) -> list[Any]:
+    """From the baseline to the champion."""
+    found, now = [], champion
+    while now is not None:
+        found.append(now)
+        now = by_id.get(now.parent)
+    return found[::-1]
+
+
+def _gain(row: Row) -> str:
+    if row.gain is None:
+        return "-"
+    shown = digits(row.se or 0.0, row.gain)
+    return f"{row.gain:+.{shown}f}" + (f" ± {row.se:.{shown}f}" if row.se is not None else "")
+
+
+def _markdown(heads: list[str], rows: Iterable[list[Any]]) -> list[str]:
+    return [
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |"
+        for line in [heads, ["---"] * len(heads), *rows]
+    ]

@@ -1,0 +1,72 @@
+"""Connected parts of predicted masks: holes filled, small ones left out, the largest kept.
+
+Pixels are connected where they share a side. So a hole is closed where its background has no way out, not even through
+a corner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+
+
+def tidied(mask: Mask, *, fill_holes: bool = False, min_area: int = 1, largest: bool = False) -> Mask:
+    """A mask (H, W) with its holes filled, then without parts of fewer pixels, then of the rest the largest alone."""
+    if not mask.any():  # nor are there holes
+        return mask
+    if fill_holes:
+        mask = mask | _holes(mask)
+    if min_area <= 1 and not largest:
+        return mask
+    labels, areas = _parts(mask)
+    kept = areas >= min_area
+    kept[0] = False
+    if largest:  # of equals the first from the top
+        kept &= np.arange(len(areas)) == np.argmax(np.where(kept, areas, 0))
+    return np.asarray(kept[labels])
+
+
+def without_specks(probs: NDArray[Any], labels: NDArray[np.uint8], min_area: Sequence[int]) -> NDArray[np.uint8]:
+    """A map of classes whose small parts have the class that is the next most probable, pixel by pixel.
+
+    Args:
+        probs: (H, W, C).
+        labels: The most probable class of each pixel, (H, W).
+        min_area: Of each class the pixels of its smallest part that is kept.
+    """
+    specks = np.zeros(labels.shape, np.bool_)
+    for k, least in enumerate(min_area):
+        if least > 1:
+            own = labels == k
+            specks |= own & ~tidied(own, min_area=least)
+    if not specks.any():
+        return labels
+    others = probs[specks].astype(np.int16)
+    others[np.arange(len(others)), labels[specks]] = -1
+    found = labels.copy()
+    found[specks] = others.argmax(1)
+    return found
+
+
+def _parts(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The number of each pixel's part, 0 = none, (H, W); and the pixels of each number."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(
+        np.ascontiguousarray(mask).view(np.uint8), connectivity=4, ltype=cv2.CV_32S
+    )
+    return np.asarray(labels, np.int32), np.asarray(stats[:, cv2.CC_STAT_AREA], np.int64)
+
+
+def _holes(mask: Mask) -> Mask:
+    """The background that has no way to the edge of the image."""
+    _, labels = cv2.connectedComponents(np.ascontiguousarray(~mask).view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
+    hole = np.ones(int(labels.max()) + 1, np.bool_)
+    hole[0] = False
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        hole[edge] = False
+    return np.asarray(hole[labels])

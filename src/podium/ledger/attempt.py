@@ -1,0 +1,201 @@
+"""One attempt: parent + change + why, in a folder that is written before anything is trained."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+import polars as pl
+from pydantic import Field
+
+from podium.config import Config, read_toml, write_toml
+from podium.errors import LedgerError
+from podium.files import is_complete
+from podium.ledger.changes import Change, change_text
+from podium.ledger.fold_runs import FoldRun, finished_runs, pooled_score
+from podium.ledger.verdict import CAREFUL, RULE, Rule, Verdict
+from podium.metrics import get_metric
+from podium.recipe import Recipe
+
+FOLDER = re.compile(r"(\d{4,9})-([a-z0-9][a-z0-9_-]*)")
+"""`0007-vgg11-encoder`."""
+CROWN = "champion.toml"
+CODE = "code"
+"""In an attempt's folder, its copies of the user's Python files."""
+
+
+class RaceConfig(Config):
+    """How an attempt is raced; `[race]` of its `change.toml`."""
+
+    careful: bool = Field(False, description="stop later: for when ideas are scarcer than hours")
+    seeds: int = Field(RULE.seeds, ge=1, le=20, description="most trainings of one fold")
+    folds: list[int] = Field([], description="the only folds to train; empty: as many as the verdict needs")
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that its verdict is reached by."""
+        return replace(CAREFUL if self.careful else RULE, seeds=self.seeds)
+
+
+class Crown(Config):
+    """`champion.toml`: when and why an attempt became the champion."""
+
+    at: str = Field(description="When, UTC.")
+    why: str = Field(description="The verdict, or a person's reason.")
+    by: Literal["verdict", "person"] = Field(description="Who decided.")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A parent recipe, a change, and why; with the fold runs it has so far.
+
+    Attributes:
+        id: Its number in the workspace; 0 is the baseline.
+        parent: The parent's id; None for a baseline.
+        change: {dotted key: (parent's value, new value)}.
+        folds: Digest of the folds it is trained on; scores on other folds cannot be compared.
+        link: Where the idea is from.
+        code: {file: hash} of the Python files that its recipe names; copies lie in `code/`.
+        crown: Since when it is, or was, the champion; None: never.
+    """
+
+    folder: Path
+    id: int
+    name: str
+    recipe: Recipe
+    parent: int | None
+    change: Change
+    why: str
+    created: str
+    folds: str
+    verdict: Verdict | None = None
+    link: str = ""
+    race: RaceConfig = field(default_factory=RaceConfig)
+    code: dict[str, str] = field(default_factory=dict)
+    crown: Crown | None = None
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read an attempt's folder.
+
+        Raises:
+            LedgerError: if it is unfinished or a file in it is damaged.
+        """
+        match = FOLDER.fullmatch(folder.name)
+        if not match or not is_complete(folder):
+            raise LedgerError("not an attempt's folder, or one that was not written to the end", where=folder)
+        head = read_toml(folder / "change.toml")
+        try:
+            change = {k: (v.get("from"), v.get("to")) for k, v in head.get("change", {}).items()}
+            parent = int(head["parent"]) if "parent" in head else None
+            if parent is not None and not 0 <= parent < int(match[1]):
+                raise ValueError(f"its parent cannot be attempt {parent}")
+            created, folds, link = str(head["created"]), str(head["folds"]), str(head.get("link", ""))
+            code = {str(k): str(v) for k, v in head.get("code", {}).items()}
+            race = RaceConfig.from_tree(head.get("race", {}), where=f"{folder / 'change.toml'}: race")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise LedgerError(f"damaged ({error})", where=folder / "change.toml", remedy="restore the file") from None
+        try:
+            why = (folder / "why.md").read_text(encoding="utf-8").strip() if (folder / "why.md").exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise LedgerError(f"damaged ({error})", where=folder / "why.md", remedy="mend or remove the file") from None
+        verdict, crown = folder / "verdict.toml", folder / CROWN
+        return cls(
+            folder,
+            int(match[1]),
+            match[2],
+            Recipe.load(folder / "recipe.toml"),
+            parent,
+            change,
+            why,
+            created,
+            folds,
+            Verdict.load(verdict) if verdict.exists() else None,
+            link,
+            race,
+            code,
+            Crown.load(crown) if crown.exists() else None,
+        )
+
+    @cached_property
+    def runs(self) -> list[FoldRun]:
+        """Its finished fold runs."""
+        return finished_runs(self.folder)
+
+    def trained_folds(self, seed: int = 0) -> set[int]:
+        """Folds that have a finished run of ``seed``."""
+        return {run.fold for run in self.runs if run.seed == seed}
+
+    def out_of_fold(self, seed: int = 0) -> pl.DataFrame:
+        """Scores of the finished folds, one row a sample.
+
+        Raises:
+            LedgerError: if there is none, or a sample appears in two folds: then the scores are not out of fold.
+        """
+        runs = [run for run in self.runs if run.seed == seed]
+        if not runs:
+            raise LedgerError("no fold of it is trained", where=self.folder, remedy=f"run: podium resume {self.id}")
+        table = pl.concat([run.scores() for run in runs])
+        if table["id"].is_duplicated().any():
+            twice = table.filter(table["id"].is_duplicated())["id"][0]
+            raise LedgerError(f"'{twice}' is scored in two folds", where=self.folder)
+        return table
+
+    def fold_scores(self, seed: int = 0) -> dict[int, float]:
+        """{fold: score} of the finished folds."""
+        return {run.fold: run.score for run in self.runs if run.seed == seed}
+
+    @property
+    def cv(self) -> float | None:
+        """The metric over the out-of-fold samples so far, all folds together; None before the first fold."""
+        runs = [run for run in self.runs if run.seed == 0]
+        if not runs:
+            return None
+        name = str(runs[0].facts.get("metric", ""))  # a mean of scores needs none
+        metric = get_metric(name, f"{runs[0].folder}/run.toml", self.folder.parents[1]) if name else None
+        if (metric is None or metric.mean_over_samples) and all(run.samples for run in runs):
+            return sum(run.score * run.samples for run in runs) / sum(run.samples for run in runs)
+        return pooled_score(self.out_of_fold(), metric)
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far."""
+        return sum(run.seconds for run in self.runs)
+
+    def change_text(self) -> str:
+        """The change in words: `model.width 1.0 -> 2.0`."""
+        return change_text(self.change, self.parent)
+
+    def finished(self, k: int) -> bool:
+        """Whether nothing is left to train: a verdict that stands, and of ``k`` folds all where it asks for them."""
+        if self.parent is None:
+            seeds = range(self.race.seeds)
+            return all(len(self.trained_folds(seed)) >= k for seed in seeds)
+        if self.verdict is None or not self.verdict.final:
+            return False
+        return self.verdict.verdict != "YES" or len(self.trained_folds()) >= k
+
+    def decided(self, verdict: Verdict) -> Attempt:
+        """Store its verdict."""
+        write_toml(self.folder / "verdict.toml", verdict.tree())
+        return replace(self, verdict=verdict)
+
+    def raced_by(self, race: RaceConfig) -> Attempt:
+        """Store other settings of the race; a verdict that they reopen is asked again."""
+        head = read_toml(self.folder / "change.toml")
+        head["race"] = race.tree()
+        write_toml(self.folder / "change.toml", head)
+        raced = replace(self, race=race)
+        if self.verdict is None or self.verdict.verdict == "YES":
+            return raced
+        return raced.decided(self.verdict.with_overrides({"final": False}))
+
+    def crowned(self, why: str, by: Literal["verdict", "person"]) -> Attempt:
+        """Store that it is the champion from now on."""
+        crown = Crown(at=datetime.now(UTC).isoformat(), why=why, by=by)
+        write_toml(self.folder / CROWN, crown.tree())
+        return replace(self, crown=crown)

@@ -1,0 +1,78 @@
+"""What the index keeps of an attempt: a row, read from its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from podium.errors import PodiumError
+from podium.files import MARKER, is_complete
+from podium.ledger.attempt import Attempt
+from podium.ledger.stamps import head_stamp, is_run, parts_of, runs_stamp
+from podium.recipe import Recipe
+
+Row = dict[str, Any]
+
+ANY_NUMBER = 10**6
+"""Of folds, where none is left to train however many there are."""
+
+_OF_VERDICT = ("verdict", "reason", "gain", "raw_gain", "se", "noise_floor", "evidence", "final")
+
+
+def read_row(folder: Path) -> Row:
+    """An attempt as a row of the index; `damage` says why if it cannot be read.
+
+    The stamps are taken first: what changes meanwhile is seen the next time.
+    """
+    row: Row = {"folder": folder.name}
+    try:
+        row["parts"] = parts = parts_of(str(folder))
+        row["head_stamp"], row["runs_stamp"] = head_stamp(str(folder), parts), runs_stamp(str(folder), parts)
+        row["open"] = any(not (folder / part / MARKER).exists() for part in parts if is_run(part))
+        return row | _facts(Attempt.load(folder))
+    except (PodiumError, OSError) as error:
+        return row | {"damage": str(error).splitlines()[0], "open": True}
+
+
+def sameness(recipe: Recipe, folds: str, code: Mapping[str, str]) -> str:
+    """Equal for attempts that would train the very same: recipe, digest of the folds, hashes of the user's files."""
+    whole = json.dumps([recipe.digest(), folds, sorted(code.items())])
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def _facts(attempt: Attempt) -> Row:
+    verdict, crown, runs = attempt.verdict, attempt.crown, attempt.runs
+    terms = verdict.noise_terms() if verdict else None
+    folds = [run.fold for run in runs]
+    return {
+        "id": attempt.id,
+        "name": attempt.name,
+        "parent": attempt.parent,
+        "created": attempt.created,
+        "change": attempt.change_text(),
+        "why": attempt.why,
+        "link": attempt.link,
+        "cv": attempt.cv,
+        "folds": len(attempt.trained_folds()),
+        "fold_runs": len(runs),
+        "scores": [[run.fold, run.seed, run.score] for run in runs],
+        "seconds": attempt.seconds,
+        **{name: getattr(verdict, name) if verdict else None for name in _OF_VERDICT},
+        "crowned": crown.at if crown else None,
+        "crowned_by": crown.by if crown else None,
+        "enough": _enough(attempt),
+        "same": sameness(attempt.recipe, attempt.folds, attempt.code),
+        "noise": json.dumps(terms) if terms else None,
+        "replicated": len(folds) > len(set(folds)),
+    }
+
+
+def _enough(attempt: Attempt) -> int:
+    """The most folds of a competition with which nothing would be left to train."""
+    if attempt.finished(ANY_NUMBER):
+        return ANY_NUMBER
+    trained = len(attempt.trained_folds())
+    return next((k for k in range(trained, 0, -1) if attempt.finished(k)), 0)

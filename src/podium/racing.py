@@ -1,0 +1,254 @@
+"""From a wish to a verdict: attempts are written down, trained by the race, and judged. `Workspace` calls it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from podium.config import flatten
+from podium.data.competition import Competition
+from podium.data.ready import Prepared
+from podium.errors import LedgerError
+from podium.ledger.adopt import adopt, find
+from podium.ledger.attempts import CODE, Attempt, Attempts, RaceConfig
+from podium.ledger.changes import SAMPLES, Change, changed_recipe, combined
+from podium.ledger.checks import check_complete, same_folds
+from podium.ledger.index import Index
+from podium.ledger.judge import Judge, same_assignment
+from podium.ledger.race import Race
+from podium.ledger.verdict import FoldSeed
+from podium.metrics import Metric
+from podium.plugins import files_of, kept_files
+from podium.progress import say, say_if
+from podium.recipe import Recipe, prediction_only
+
+
+@dataclass(frozen=True)
+class Racing:
+    """What attempts need of a workspace.
+
+    Attributes:
+        prepare: Makes the data ready for a recipe.
+    """
+
+    root: Path
+    competition: Competition
+    metric: Metric
+    attempts: Attempts
+    index: Index
+    prepare: Callable[[Recipe], Prepared]
+
+    @property
+    def k(self) -> int:
+        """Number of folds."""
+        return self.competition.folds.k
+
+    def baseline(self, wanted: Recipe, why: str, seeds: int) -> Attempt:
+        """Train the first champion on every fold with each of ``seeds`` seeds; one that was stopped goes on.
+
+        Raises:
+            LedgerError: if there is a baseline with another recipe.
+        """
+        check(wanted, self.competition, self.metric, self.root)
+        prepared = self.prepare(wanted)
+        first = self.attempts.baseline()
+        if first is not None and first.recipe != wanted:
+            begin = f"no fold of it is trained: to begin again, delete {first.folder}"
+            change = "change it by an attempt: podium try NAME key=value --why '…'; or start another workspace"
+            raise LedgerError(
+                f"there is a baseline already ({first.folder.name}), with another recipe",
+                where=self.root / "attempts",
+                remedy=change if first.runs else begin,
+            )
+        race = RaceConfig(seeds=seeds)
+        if first is None:
+            folds, code = prepared.folds.digest(), _files(wanted)
+            first = self.attempts.create("baseline", wanted, None, why, folds, race=race, code=code)
+        else:
+            same_folds(first, prepared.folds, self.root)
+            first = first if first.race.seeds == seeds else first.raced_by(race)
+        return self._run(first, prepared)
+
+    def attempt(
+        self,
+        name: str,
+        changes: Sequence[str],
+        base: Attempt,
+        *,
+        why: str,
+        link: str = "",
+        race: RaceConfig | None = None,
+        recipe: Recipe | None = None,
+    ) -> Attempt:
+        """Race one change against ``base``; one that the same command began and did not end goes on.
+
+        Args:
+            recipe: The changed recipe, in the place of ``changes``.
+
+        Raises:
+            LedgerError: if nothing changes, or the same recipe was tried before.
+            ConfigError: for an unknown key or a wrong value.
+        """
+        from podium.models.content import changed_weights, weights_hash
+
+        race = race or RaceConfig()
+        self._check_folds(race)
+        wanted = recipe or base.recipe.with_overrides(list(changes))
+        say_if(wanted.train.overruled(changes))
+        check(wanted, self.competition, self.metric, self.root)
+        prepared = self.prepare(wanted)
+        digest = prepared.folds.digest()
+        code = _files(wanted)
+        more: Change = changed_weights(base.recipe, wanted, base.folder) | _changed(base.code, code)
+        if recipe is None:
+            wanted = changed_recipe(base.recipe, list(changes), other_data=digest != base.folds or bool(more))
+        if digest != base.folds:
+            same_assignment(base, prepared.folds.fold)
+            before = len(base.out_of_fold()) if base.finished(self.k) else None
+            more[SAMPLES] = (before, len(prepared.folds.fold))
+        begun = self._stopped(name, wanted, base, digest)
+        if begun is None:
+            kept: dict[str, Any] = {"code": code, "weights": weights_hash(wanted, self.root)}
+            begun = self.attempts.create(name, wanted, base, why, digest, link=link, race=race, more=more, **kept)
+        return self._run(begun, prepared)
+
+    def resume(self, reference: str | int | None, race: dict[str, Any]) -> Attempt:
+        """Go on with an attempt that was stopped: the given one, or the newest unfinished.
+
+        Args:
+            race: Settings of `RaceConfig` that are to be others from now on.
+        """
+        if reference is None:
+            unfinished = [row["folder"] for row in self.index.rows(self.k)[0] if row["state"] == "unfinished"]
+            if not unfinished:
+                raise LedgerError("no attempt is unfinished", remedy="look at them: podium attempts")
+            reference = unfinished[-1]
+        attempt = self.attempts.get(reference)
+        if race:
+            changed = attempt.race.with_overrides(race)
+            self._check_folds(changed)
+            attempt = attempt.raced_by(changed)
+        prepared = self.prepare(attempt.recipe)
+        same_folds(attempt, prepared.folds, self.root)
+        return self._run(attempt, prepared)
+
+    def combine(self, references: Sequence[str | int], name: str | None, why: str, race: RaceConfig) -> Attempt:
+        """Race the changes of several attempts together against the champion."""
+        chosen = [self.attempts.get(reference) for reference in references]
+        if len({a.id for a in chosen}) < 2:
+            raise LedgerError("one attempt alone", expected="two or more: podium combine A B")
+        champion = self.attempts.champion()
+        recipe = combined(champion.recipe, [(a.name, a.change, a.recipe) for a in chosen])
+        name = name or "-and-".join(a.name for a in chosen)[:64]
+        names = " and ".join(f"{a.name} ({a.id})" for a in chosen)
+        return self.attempt(name, [], champion, why=why or f"{names} together", race=race, recipe=recipe)
+
+    def crown(self, reference: str | int, why: str) -> Attempt:
+        """Make an attempt the champion whatever its verdict; the reason is kept.
+
+        Raises:
+            LedgerError: if it is the champion already, or there is no reason.
+        """
+        attempt = self.attempts.get(reference)
+        if not why.strip():
+            raise LedgerError("a verdict is overruled without a reason", expected="--why '…'; it is kept")
+        if self.attempts.champion().id == attempt.id:
+            raise LedgerError(f"attempt {attempt.id} ({attempt.name}) is the champion already")
+        prepared = self.prepare(attempt.recipe)
+        same_folds(attempt, prepared.folds, self.root)
+        return self._race(prepared).crown(attempt, why)
+
+    def adopt(self, folder: Path) -> Attempt:
+        """Take an attempt of another workspace over, with those it stands on, and judge it here; nothing is trained.
+
+        Raises:
+            LedgerError: if it is of another competition or of other folds, or is here already.
+        """
+        theirs = find(folder)
+        prepared = self.prepare(theirs.recipe)
+        judge = Judge(self.attempts, self.metric, self.k)
+        for attempt in adopt(theirs, self.attempts, self.competition, prepared.folds.digest()):
+            if attempt.parent is not None:
+                shared = prediction_only(attempt.change)
+                _, verdict = judge.judge(attempt, self.attempts.get(attempt.parent), shared_training=shared)
+                attempt = attempt.decided(verdict)
+            self.index.put(attempt)
+        return attempt
+
+    def _check_folds(self, race: RaceConfig) -> None:
+        wrong = [fold for fold in race.folds if not 0 <= fold < self.k]
+        if wrong:
+            raise LedgerError(f"there is no fold {wrong[0]}", expected=f"folds from 0 to {self.k - 1}")
+
+    def _stopped(self, name: str, recipe: Recipe, parent: Attempt, folds: str) -> Attempt | None:
+        """The attempt that the very same command began and did not end, if there is one."""
+        for attempt in self.attempts.named(name):
+            same = (attempt.recipe, attempt.parent, attempt.folds) == (recipe, parent.id, folds)
+            if same and not attempt.finished(self.k):
+                say(f"  going on with attempt {attempt.id} ({attempt.name}), which was stopped")
+                return attempt
+        return None
+
+    def _run(self, attempt: Attempt, prepared: Prepared) -> Attempt:
+        self.index.put(attempt)
+        race = self._race(prepared)
+        if attempt.parent is None:
+            attempt = race.baseline(attempt)
+        elif prediction_only(attempt.change):
+            attempt = race.judged_at_once(attempt)
+        else:
+            attempt = race.run(attempt)
+        if len(attempt.trained_folds()) == self.k:
+            check_complete(attempt, prepared.folds)
+        self.index.put(attempt)
+        return attempt
+
+    def _race(self, prepared: Prepared) -> Race:
+        from podium.training.fold_run import FoldData, run_fold
+
+        p, spent = prepared, [prepared.seconds]  # counts in the time of the fold run that had to wait for it
+        data = FoldData(self.competition, p.stores, p.folds, self.metric, p.samples, p.opened)
+
+        def train(attempt: Attempt, what: FoldSeed, left: int) -> None:
+            if attempt.folds != p.folds.digest():
+                same_folds(attempt, p.folds, self.root)  # a parent of other samples cannot be trained further on these
+            with kept_files(attempt.folder / CODE):
+                if attempt.parent is not None and prediction_only(attempt.change):
+                    parent = self.attempts.get(attempt.parent)
+                    from podium.training.repredict import repredict_fold
+
+                    source = next(run for run in parent.runs if (run.fold, run.seed) == what)
+                    repredict_fold(data, attempt.recipe, source, attempt.folder)
+                    return
+                waited = spent.pop() if spent else 0.0
+                run_fold(data, attempt.recipe, what.fold, what.seed, attempt.folder, spent=waited, runs=left)
+
+        judge = Judge(self.attempts, self.metric, self.k)
+        return Race(self.attempts, judge, train, self.index.put)
+
+
+def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) -> None:
+    """Refuse what cannot be trained, and unknown names, before anything is written or trained."""
+    from podium.models.pretrained import check_weights
+    from podium.training.check import check_recipe, check_trainable
+    from podium.training.tasks import create_task
+
+    task, spec = create_task(competition, metric, recipe), competition.data
+    check_trainable(task, root / "competition.toml")
+    if spec.inputs and spec.test_images and not (spec.inputs_csv or task.dense):
+        say("  data.inputs_csv is not set: the test images have no data.inputs, and podium predict will need them")
+    model, k = check_recipe(recipe, task), competition.folds.k
+    check_weights(recipe.model, root, model, normalize=recipe.input.normalize, folds=k)
+
+
+def _files(recipe: Recipe) -> dict[str, Path]:
+    return files_of(value for _, value in flatten(recipe.tree()))
+
+
+def _changed(before: dict[str, str], code: dict[str, Path]) -> Change:
+    """Files of the user's whose content is no longer what the parent was trained with."""
+    now = {file: hashlib.sha256(path.read_bytes()).hexdigest() for file, path in code.items() if file in before}
+    return {file: (before[file][:8], found[:8]) for file, found in now.items() if found != before[file]}

@@ -1,0 +1,236 @@
+"""Real trainings: collected once, kept in a small file, and raced through the rule again in seconds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from podium.errors import LedgerError
+from podium.ledger.simulate import replay as replaying
+from podium.ledger.simulate.collect import collect
+from podium.ledger.simulate.kinds import AA, KINDS, plan
+from podium.ledger.simulate.replay import aa_pools, deal, race_all
+from podium.ledger.simulate.replay_page import holds, page, text
+from podium.ledger.simulate.replay_report import clustered, paired_t, replay
+from podium.ledger.simulate.report import wilson
+from podium.ledger.simulate.trainings import Trained, Trainings
+from podium.ledger.verdict import RunNoise
+from podium.recipe import Recipe
+
+KEPT = Path(__file__).parent / "malaria_cells.npz"
+PAGE = Path(__file__).parents[2] / "docs/verdict-real.md"
+RECIPE = Recipe()
+ABOUT = {"data": "drawn", "metric": "dice", "greater_is_better": True, "folds": 3}
+GROUPS = np.repeat(np.arange(12), 5)
+
+
+class Drawn:
+    """Trainings that are drawn: a hidden shift of the fold, and the noise of the images around what they share."""
+
+    def __init__(self, effect=0.0, sign=1, stop=None):
+        self.effect, self.sign, self.stop, self.asked = effect, sign, stop, []
+
+    def __call__(self, recipe, fold, seed):
+        if self.stop is not None and len(self.asked) == self.stop:
+            raise KeyboardInterrupt
+        self.asked.append((recipe.train.epochs, fold, seed))
+        rng = np.random.default_rng((fold, seed))
+        better = self.effect if recipe.train.epochs > RECIPE.train.epochs else 0
+        harmed = -5.0 if recipe.optim.lr < RECIPE.optim.lr or recipe.augment.contrast > 0.5 else 0.0
+        ease = np.random.default_rng(fold).normal(0, 0.1, len(GROUPS))
+        level = 0.7 + 0.02 * (rng.normal() + better + harmed)
+        return self.sign * (level + ease + rng.normal(0, 0.03, len(GROUPS))), GROUPS
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A file of drawn trainings where twice the epochs gain four run-sds."""
+    path = tmp_path_factory.mktemp("drawn") / "drawn.npz"
+    collect(path, ABOUT, RECIPE, Drawn(effect=4), ledgers=12, attempts=10)
+    return path
+
+
+def test_a_file_is_replayed_as_it_was_raced(drawn):
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("podium.ledger.simulate.collect.say", said.append)
+        kept = collect(drawn, ABOUT, RECIPE, Drawn(stop=0), ledgers=12, attempts=10)  # all is there
+    races = race_all(Trainings.load(drawn))
+    assert len(races) == 12 * len(plan(0, 10)) == len(said)
+    assert all(line.endswith(race.decision.sentence) for line, race in zip(said, races, strict=True))
+    assert kept.scores.keys() == Trainings.load(drawn).scores.keys()
+
+
+def test_only_what_the_rule_asks_for_is_trained_each_with_a_seed_of_its_own(tmp_path):
+    draw = Drawn()
+    kept = collect(tmp_path / "a.npz", ABOUT, RECIPE, draw, ledgers=3, attempts=10)
+    assert len(draw.asked) == len(kept.scores) == 3 * 6 + sum(len(race.runs) for race in race_all(kept))
+    assert len({seed for _, fold, seed in draw.asked if fold == 0}) == sum(fold == 0 for _, fold, _ in draw.asked)
+    assert {epochs for epochs, _, _ in draw.asked} == {RECIPE.train.epochs, 2 * RECIPE.train.epochs}
+
+
+def test_a_stopped_collection_goes_on_where_it_was(tmp_path):
+    whole, parts = tmp_path / "whole.npz", tmp_path / "parts.npz"
+    collect(whole, ABOUT, RECIPE, Drawn(), ledgers=2, attempts=10)
+    total = 0
+    for stop in (1, 9, 14, None):
+        draw = Drawn(stop=stop)
+        try:
+            collect(parts, ABOUT, RECIPE, draw, ledgers=2, attempts=10)
+        except KeyboardInterrupt:
+            assert len(Trainings.load(parts).scores) == total + stop
+        total += len(draw.asked)
+    assert whole.read_bytes() == parts.read_bytes()
+    assert total == len(Trainings.load(whole).scores)
+
+
+def test_part_of_a_file_is_replayed_without_the_attempt_that_was_cut_off(tmp_path):
+    for stop in (1, 6, 7, 20):
+        path = tmp_path / f"{stop}.npz"
+        with pytest.raises(KeyboardInterrupt):
+            collect(path, ABOUT, RECIPE, Drawn(stop=stop), ledgers=2, attempts=10)
+        found = replay(Trainings.load(path))
+        assert found.fold_runs == stop
+        assert found.unfinished in (0, 1)
+        assert sum(row.attempts for row in found.rows if not row.name.startswith("dealt")) <= max(0, stop - 6)
+    assert not holds([replay(Trainings.load(tmp_path / "6.npz"))])
+    assert "No A/A attempt is decided" in text([replay(Trainings.load(tmp_path / "6.npz"))])
+
+
+def test_more_ledgers_can_be_added(tmp_path):
+    path, more = tmp_path / "a.npz", Drawn()
+    first = collect(path, ABOUT, RECIPE, Drawn(), ledgers=1, attempts=2)
+    both = collect(path, ABOUT, RECIPE, more, ledgers=2, attempts=2)
+    assert len(more.asked) == len(both.scores) - len(first.scores) > 0
+    assert both.plan == [plan(0, 2), plan(1, 2)]
+
+
+@pytest.mark.parametrize(
+    "change", [{"recipe": Recipe().with_overrides(["train.epochs=3"])}, {"attempts": 5}, {"about": {"metric": "iou"}}]
+)
+def test_another_experiment_does_not_go_into_the_same_file(drawn, change):
+    about = ABOUT | change.pop("about", {})
+    given = {"recipe": RECIPE, "attempts": 10, "ledgers": 12} | change
+    with pytest.raises(LedgerError, match="begun with another"):
+        collect(drawn, about, train=Drawn(stop=0), **given)
+
+
+def test_other_folds_do_not_go_into_the_same_file():
+    kept = Trainings(dict(ABOUT))
+    kept.add(Trained(0, 0, 0, 0), np.ones(60), GROUPS)
+    with pytest.raises(LedgerError, match="other samples or groups"):
+        kept.add(Trained(0, 0, 0, 1), np.ones(60), np.roll(GROUPS, 1))
+    with pytest.raises(LedgerError, match="other samples or groups"):
+        kept.add(Trained(0, 0, 0, 1), np.ones(55), GROUPS[:55])
+
+
+@pytest.mark.parametrize("scores", [np.arange(60) % 2, np.linspace(0, 1, 60), np.linspace(-3, 200, 60)])
+def test_scores_are_the_same_before_and_after_the_file(tmp_path, scores):
+    kept = Trainings(dict(ABOUT), [[AA]])
+    kept.add(Trained(0, 0, 0, 0), scores.astype(np.float64), GROUPS)
+    kept.save(tmp_path / "a.npz")
+    again = Trainings.load(tmp_path / "a.npz")
+    assert np.array_equal(again.scores[0, 0, 0, 0], kept.scores[0, 0, 0, 0])
+    assert again.scores[0, 0, 0, 0] == pytest.approx(scores, rel=1e-3, abs=1e-3)
+    assert (again.about, again.plan) == (kept.about, kept.plan)
+
+
+def test_a_file_that_is_none_says_so(tmp_path, drawn):
+    with pytest.raises(LedgerError, match="no such file"):
+        Trainings.load(tmp_path / "none.npz")
+    (tmp_path / "text.npz").write_text("id,score\n")
+    (tmp_path / "half.npz").write_bytes(drawn.read_bytes()[:2000])
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    for name in ("text", "half", "other"):
+        with pytest.raises(LedgerError, match="not a file of trainings"):
+            Trainings.load(tmp_path / f"{name}.npz")
+
+
+def test_what_is_planted_is_found_and_told(drawn):
+    found = replay(Trainings.load(drawn))
+    rows = {row.name: row for row in found.rows}
+    assert rows["epochs"].values["yes"] > 0.8
+    assert rows["epochs"].values["gain"] == pytest.approx(4, abs=0.6)
+    assert rows["rate"].values["worse"] == rows["colour"].values["worse"] == 1
+    assert found.noise.s2**0.5 == pytest.approx(0.02, rel=0.15)
+    for shown in (text([found]), page([found], "the command")):
+        assert all(KINDS[name].says in shown for name in ("epochs", "rate", "colour"))
+        assert "dealt anew (careful)" in shown
+
+
+def test_a_lower_error_is_a_gain(tmp_path, drawn):
+    about = ABOUT | {"greater_is_better": False}
+    collect(tmp_path / "a.npz", about, RECIPE, Drawn(effect=4, sign=-1), ledgers=12, attempts=10)
+    ours, theirs = (replay(Trainings.load(path)) for path in (tmp_path / "a.npz", drawn))
+    assert [row.values["yes"] for row in ours.rows] == [row.values["yes"] for row in theirs.rows]
+    assert [row.values["paired t"] for row in ours.rows] == [row.values["paired t"] for row in theirs.rows]
+
+
+def test_a_hand_is_dealt_from_each_training_once(drawn):
+    pools = aa_pools(Trainings.load(drawn))
+    hands = list(deal(pools, np.random.default_rng(0)))
+    for fold, pool in enumerate(pools):
+        dealt = [t for hand in hands for t in hand[fold]]
+        assert len(set(dealt)) == len(dealt) == 4 * len(hands)
+        assert set(dealt) <= set(pool)
+    assert len(hands) == min(map(len, pools)) // 4
+
+
+def test_the_interval_heeds_that_cases_hang_together():
+    together, apart = clustered([5, 0, 0, 0, 0, 0, 0, 0, 0, 5], [10] * 10, 100), clustered([1] * 10, [10] * 10, 100)
+    assert apart == wilson(0.1, 100)
+    assert together[0] < apart[0] < 0.1 < apart[1] < together[1]
+    assert clustered([0] * 10, [10] * 10, 100) == wilson(0, 100)
+
+
+def test_the_paired_test_is_that_of_scipy():
+    from scipy.stats import ttest_1samp
+
+    for seed in range(20):
+        gains = np.random.default_rng(seed).normal(0.2, 1, 60)
+        assert paired_t(gains) == (ttest_1samp(gains, 0, alternative="greater").pvalue < 0.05)
+    assert not paired_t(np.zeros(5))
+
+
+# ------------------------------------------------------------------ the trainings that the repository keeps
+
+
+@pytest.fixture(scope="module")
+def real():
+    return replay(Trainings.load(KEPT))
+
+
+def test_false_yes_are_rare_on_real_trainings(real):
+    rows = {row.name: row for row in real.aa}
+    assert real.unfinished == 0  # else the rule has changed and asks for trainings that were never made
+    assert rows["as raced"].attempts >= 200
+    assert holds([real]), text([real])
+
+
+def test_what_people_do_instead_takes_luck_for_gain_on_real_trainings(real):
+    for row in real.aa:
+        assert row.values["paired t"] > 5 * row.values["yes"]
+        assert row.values["paired t"] > 0.2
+    dealt = {row.name: row.values for row in real.aa}["dealt anew"]
+    assert dealt["mean CV"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_bound_breaks_without_the_noise_of_retraining(monkeypatch):
+    monkeypatch.setattr(replaying, "run_noise", lambda *_: RunNoise(0.0, 1e6))
+    dealt = next(row for row in replay(Trainings.load(KEPT)).aa if row.name == "dealt anew")
+    assert not dealt.holds
+    assert dealt.values["yes"] > 0.2
+
+
+def test_the_page_in_the_docs_is_of_these_trainings(real):
+    kept = PAGE.read_text()
+    command = kept.partition("<!-- made by `")[2].partition("`")[0]
+    assert command == f"podium verdict --replay tests/ledger/{KEPT.name} --markdown"
+    assert page([real], command) == kept
+
+
+def test_the_kept_file_is_small_and_names_no_sample():
+    assert KEPT.stat().st_size < 300_000
+    with np.load(KEPT) as f:
+        assert {name.rstrip("0123456789") for name in f} == {"head", "keys", "groups", "scores"}
+        assert "C91P52" not in str(f["head"])
