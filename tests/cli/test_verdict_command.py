@@ -1,6 +1,9 @@
-"""`podium verdict --simulate`."""
+"""`podium verdict`: --simulate, --collect, --replay."""
 
+import pytest
 from running import ok, podium
+
+from drawing import tiny_competition
 
 
 def test_it_prints_a_table_a_page_or_json(tmp_path):
@@ -16,3 +19,37 @@ def test_wrong_usage(tmp_path):
     ran = podium(tmp_path, "verdict", "--simulate", "--scenario", "gain3")
     assert ran.code == 1
     assert "did you mean 'gain-3'?" in ran.err
+
+
+def test_only_one_thing_at_a_time(tmp_path):
+    assert podium(tmp_path, "verdict", "--simulate", "--collect", "a.npz").code == 2
+    ran = podium(tmp_path, "verdict", "--simulate", "train.epochs=2")
+    assert ran.code == 2
+    assert "only --collect trains a recipe" in ran.err
+    ran = podium(tmp_path, "verdict", "--collect", "a.npz")
+    assert ran.code == 1
+    assert "not a podium workspace" in ran.err
+    ran = podium(tmp_path, "verdict", "--replay", "a.npz")
+    assert ran.code == 1
+    assert "podium verdict --collect a.npz" in ran.err
+
+
+@pytest.mark.slow
+def test_trainings_are_collected_and_replayed(tmp_path):
+    tiny = tiny_competition(tmp_path / "source", n_groups=8, test_groups=0)
+    ok(tmp_path, "new", "space", "--from", str(tiny.folder), "folds.k=2")
+    recipe = ("recipe=smoke", "train.epochs=1", "model.width=0.125", "model.depth=2", "input.size=[16,16]")
+    collect = ("verdict", "--collect", "kept.npz", "--ledgers", "1", "--per-ledger", "1", *recipe)
+    ran = ok(tmp_path / "space", *collect)
+    assert "ledger 1 of 1, attempt 4" in ran.err
+    assert "next: podium verdict --replay kept.npz" in ran.err
+    before = (tmp_path / "space/kept.npz").read_bytes()
+    assert "out of fold" not in ok(tmp_path / "space", *collect).err  # all of it is there
+    assert (tmp_path / "space/kept.npz").read_bytes() == before
+    assert not [path for path in (tmp_path / "space/.podium/collect").rglob("*") if path.is_file()]
+    found = podium(tmp_path / "space", "verdict", "--replay", "kept.npz", "--json").json[0]
+    assert (found["ledgers"], found["unfinished"], found["about"]["recipe_name"]) == (1, 0, "smoke")
+    assert [row["attempts"] for row in found["rows"]] == [1, 1, 1, 1]
+    other = podium(tmp_path / "space", *collect, "optim.lr=0.1")
+    assert other.code == 1
+    assert "begun with another recipe" in other.err

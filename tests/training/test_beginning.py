@@ -1,4 +1,4 @@
-"""Weights that a training begins with: tried before anything is written, and the same from its first fold to its last."""
+"""Weights that a training begins with: tried before anything is written, and the same from first fold to last."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_damaged_weights_are_refused_before_an_attempt_is_written(space: Workspa
 
 def test_weights_that_do_not_fit_are_refused_before_an_attempt_is_written(space: Workspace) -> None:
     save_weights(space.root / "own.pt", width=0.5)
-    with pytest.raises(ModelError, match="of the model's .* tensors are in these weights"):
+    with pytest.raises(ModelError, match=r"of the model's .* tensors are in these weights"):
         run(space, "model.weights=own.pt")
     assert nothing_begun(space)
 

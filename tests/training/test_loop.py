@@ -213,6 +213,13 @@ def test_phases_change_what_the_loop_works_with(fold_data: FoldData, tmp_path: P
     assert history["loss"][2] < history["loss"][1]  # one term less
 
 
+def test_a_best_epoch_is_told_only_where_one_was_chosen(fold_data: FoldData, tmp_path: Path) -> None:
+    for how in ("best", "last"):
+        folder = run(fold_data, tmp_path / how, f"train.checkpoint={how}", "train.epochs=2")
+        assert ("best_epoch" in (folder / "run.toml").read_text()) == (how == "best")
+        assert ("best epoch" in (folder / "log.txt").read_text()) == (how == "best")
+
+
 def test_snapshots_are_kept_at_the_end_of_each_cycle_and_predict_together(fold_data: FoldData, tmp_path: Path) -> None:
     cycles = ["schedule.name=cosine", "schedule.cycles=2", "train.epochs=4"]
     folder = run(fold_data, tmp_path / "s", *cycles, "train.checkpoint=snapshots")

@@ -330,15 +330,15 @@ def test_predictions_of_another_fold_are_refused(parent: FoldRun, fold_data: Fol
 @pytest.mark.parametrize(
     ("task", "change", "told"),
     [
-        ("one class", "predict.threshold=0.3", "'predict.threshold' does nothing for classification of 3 classes"),
-        ("number", "predict.min_area=3", "'predict.min_area' does nothing for regression"),
-        ("class map", "predict.threshold=0.3", "'predict.threshold' does nothing for segmentation of 3 classes"),
-        ("class map", "predict.fill_holes=true", "'predict.fill_holes' does nothing"),
+        ("one class", "predict.threshold=0.3", r"predict\.threshold: it does nothing for classification of 3 classes"),
+        ("number", "predict.min_area=3", r"predict\.min_area: it does nothing for regression"),
+        ("class map", "predict.threshold=0.3", r"predict\.threshold: it does nothing for segmentation of 3 classes"),
+        ("class map", "predict.fill_holes=true", r"predict\.fill_holes: it does nothing"),
         ("class map", "predict.min_area=[3, 4]", "list of 2(.|\n)*a list of 3: ground, red, green"),
-        ("overlapping", "predict.rim=0.3", "'predict.rim' does nothing"),
+        ("overlapping", "predict.rim=0.3", r"predict\.rim: it does nothing"),
         ("overlapping", "predict.threshold=[0.3]", "list of 1(.|\n)*a list of 2: red, green"),
         ("objects", "predict.threshold=[0.3, 0.4]", "list of 2(.|\n)*one number"),
-        ("objects", "predict.largest=true", "'predict.largest' does nothing"),
+        ("objects", "predict.largest=true", r"predict\.largest: it does nothing"),
     ],
 )
 def test_settings_that_say_nothing_for_the_task_are_refused(task: str, change: str, told: str) -> None:

@@ -169,7 +169,7 @@ def _after(space: Any, attempt: Any, as_json: bool) -> None:
 
 def report(space: Any, attempt: Any, as_json: bool) -> None:
     """An attempt as a few lines, or as JSON."""
-    from podium.progress import duration
+    from podium.progress import counted, duration
 
     folds = [
         {"fold": r.fold, "seed": r.seed, "score": r.score, **{k: r.facts.get(k) for k in ("best_epoch", "seconds")}}
@@ -184,12 +184,13 @@ def report(space: Any, attempt: Any, as_json: bool) -> None:
     print(f"attempt {attempt.id} {attempt.name}" + (f": {attempt.change_text()}" if attempt.change else ""))
     print(f"why: {attempt.why}")
     folds = [row | {"time": duration(row["seconds"] or 0)} for row in folds]
-    table(
-        folds, {"fold": "fold", "seed": "seed", "score": space.metric.name, "best_epoch": "best epoch", "time": "time"}
-    )
+    heads = {"fold": "fold", "seed": "seed", "score": space.metric.name}
+    heads |= {"best_epoch": "best epoch"} if any(row["best_epoch"] for row in folds) else {}
+    table(folds, heads | {"time": "time"})
     cv = "-" if attempt.cv is None else f"{attempt.cv:.5f}"
     print(
-        f"CV {space.metric.name}: {cv} over {len(attempt.trained_folds())} folds, trained {duration(attempt.seconds)}"
+        f"CV {space.metric.name}: {cv} over {counted(len(attempt.trained_folds()), 'fold')}, "
+        f"trained {duration(attempt.seconds)}"
     )
     if attempt.verdict:
         print(attempt.verdict)

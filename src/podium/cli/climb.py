@@ -17,7 +17,10 @@ def climb(
     fold_runs: int = typer.Option(None, "--fold-runs", min=1, help="Budget in trainings of one fold."),
     catalog: Path = typer.Option(None, "--catalog", metavar="FILE", help="Your own catalogue (default: podium's)."),
     learn: list[Path] = typer.Option(
-        None, "--learn", metavar="DIR", help="Another workspace, whose verdicts say what tends to help; may be repeated."
+        None,
+        "--learn",
+        metavar="DIR",
+        help="Another workspace, whose verdicts say what tends to help; may be repeated.",
     ),
     seed: int = typer.Option(None, "--seed", min=0, help="Of the choices (default: 0)."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only list what would be tried, and why the rest is not."),

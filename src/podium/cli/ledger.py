@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from podium.cli import app
-from podium.cli.attempts import report
 from podium.cli.output import JSON, emit, next_command
 
 if TYPE_CHECKING:
@@ -33,10 +32,10 @@ def attempts(
     from podium.ledger.views.exports import to_csv, to_latex, to_markdown
     from podium.ledger.views.talk import talk as lines_of_talk
     from podium.ledger.views.totals import Totals
+    from podium.readback import read_ledger
     from podium.workspace import Workspace
 
-    space = Workspace.open()
-    ledger, damaged = _read(space, rebuild=rebuild)
+    ledger, damaged = read_ledger(Workspace.open(), rebuild=rebuild)
     if as_json:
         emit(ledger.tree() | {"totals": Totals.of(ledger).tree(), "damaged": damaged})
         return
@@ -53,26 +52,29 @@ def attempts(
 @app.command()
 def show(
     attempt: str = typer.Argument(..., help="Number or name."),
+    pictures: bool = typer.Option(True, help="Draw learning curves and the samples that gained and lost most."),
     as_json: bool = JSON,
 ) -> None:
-    """Show one attempt: its change, why, and a line a fold."""
+    """Show one attempt beside its parent: change, why, verdict, folds, learning curves, samples.
+
+    Pictures go to reports/attempts/: ID-curves.svg, and ID-gains.jpg with image, truth and both predictions.
+    """
+    from podium.ledger.views.pictures import Pictures
+    from podium.readback import draw_pictures, read_details, read_gains
     from podium.workspace import Workspace
 
     space = Workspace.open()
-    report(space, space.attempts.get(attempt), as_json)
-
-
-def _read(space: Any, *, rebuild: bool = False) -> tuple[Ledger, list[str]]:
-    """The ledger, and a line for each attempt that had to be left out."""
-    from podium.host.board import DATABASE
-    from podium.ledger.views import Ledger
-    from podium.ledger.views.entries import best_public
-
-    rows, damaged = space.list_attempts(rebuild=rebuild)
-    submitted = (space.root / "board" / DATABASE).exists() and space.competition.board.kind != "none"
-    scores = [(r.attempt, r.public) for r in space.board().submissions()] if submitted else []
-    public = best_public(scores, space.metric.greater_is_better)
-    return Ledger.of_rows(rows, public, space.metric, space.competition.folds.k), damaged
+    details = read_details(space, attempt)
+    if not as_json:
+        print(details.text() + "\n")
+    gains = read_gains(details)
+    drawn = draw_pictures(space, details, gains) if pictures else Pictures()
+    if as_json:
+        emit(details.tree() | {"samples": gains.tree() if gains else None} | drawn.tree())
+        return
+    for line in [*([gains.told()] if gains and gains.samples else []), *drawn.told()]:
+        print(line)
+    next_command(*([f"podium resume {details.attempt.id}"] if details.unfinished else []), "podium attempts")
 
 
 def _print_table(ledger: Ledger, wide: bool) -> None:

@@ -17,7 +17,7 @@ def verdict(
     attempts: int = typer.Option(1000, "--attempts", min=100, max=1_000_000, help="Attempts of each scenario."),
     scenario: str = typer.Option(None, "--scenario", metavar="NAME", help="Only this one, for instance no-op."),
     collect: Path = typer.Option(None, "--collect", metavar="FILE", help="Train A/A and planted attempts for FILE."),
-    ledgers: int = typer.Option(20, "--ledgers", min=2, max=1000, help="Baselines to collect attempts against."),
+    ledgers: int = typer.Option(20, "--ledgers", min=1, max=1000, help="Baselines to collect attempts against."),
     per_ledger: int = typer.Option(10, "--per-ledger", min=1, max=500, help="A/A attempts against each baseline."),
     replay: list[Path] = typer.Option(None, "--replay", metavar="FILE", help="Try the rule on collected trainings."),
     markdown: bool = typer.Option(False, "--markdown", help="Print the page in docs/ that holds the tables."),

@@ -97,7 +97,7 @@ class Here:
             runs = [
                 run_fold(data, attempt.recipe, fold, seed, attempt.folder, runs=folds - fold) for fold in range(folds)
             ]
-        space.index.put(Attempt.load(attempt.folder), self.k)
+        space.index.put(Attempt.load(attempt.folder))
         return runs
 
 
@@ -117,8 +117,8 @@ def place_of(space: Workspace) -> Place:
                 known[digest] = None
             except PodiumError as error:
                 known[digest] = error
-        if error := known[digest]:
-            raise error
+        if (refused := known[digest]) is not None:
+            raise refused
 
     target: Any = aim.kind
     return Place(competition.task, target, gpu=has_gpu(), colour=_colourful(space), check=check)

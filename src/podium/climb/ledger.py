@@ -9,7 +9,7 @@ from podium.climb.claim import Claim
 
 
 class Ledger(Protocol):
-    """A ledger with a baseline. Its attempts are as `podium.ledger.attempts.Attempt`: id, name, parent, recipe, verdict."""
+    """A ledger with a baseline; attempts have what `podium.ledger.attempts.Attempt` has: id, name, recipe, verdict."""
 
     @property
     def k(self) -> int:

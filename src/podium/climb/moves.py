@@ -178,7 +178,9 @@ def _difference(recipe: Recipe, parent: Recipe) -> list[str]:
             if new.get(section) != old.get(section):
                 settings.append(f"{section}={inline_toml(new[section])}")
             continue
-        for key in new[section].keys() | old[section].keys():
-            if new[section].get(key) != old[section].get(key):
-                settings.append(f"{section}.{key}={inline_toml(new[section].get(key, 'none'))}")
+        settings += [
+            f"{section}.{key}={inline_toml(new[section].get(key, 'none'))}"
+            for key in new[section].keys() | old[section].keys()
+            if new[section].get(key) != old[section].get(key)
+        ]
     return sorted(settings)

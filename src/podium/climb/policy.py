@@ -86,7 +86,8 @@ def choose(options: Sequence[Option], rates: Rates, rng: np.random.Generator) ->
     """
     drawn = {kind: float(rng.beta(*rates[kind])) for kind in sorted({o.kind for o in options})}
     shuffled = [options[i] for i in rng.permutation(len(options))]
-    return max(shuffled, key=lambda o: chance(o, drawn[o.kind]) / o.cost)
+    best: Option = max(shuffled, key=lambda o: chance(o, drawn[o.kind]) / o.cost)
+    return best
 
 
 def near_misses(outcomes: Sequence[Outcome], accepted: Iterable[str]) -> list[Outcome]:

@@ -104,7 +104,7 @@ class Report:
         lines += self._claimed(shown)
         tried, runs = len(self.rows), sum(row.fold_runs for row in self.rows)
         lines.append(
-            f"{tried} attempts, {yes} accepted, in {runs} fold runs: {self.saved} fewer than training every fold of each"
+            f"{tried} attempts, {yes} accepted, in {runs} fold runs: {self.saved} fewer than every fold of each"
         )
         if tried:
             lines.append(f"expected false YES: about {FALSE_YES * tried:.1f}, by chance alone")
@@ -119,7 +119,8 @@ class Report:
         folds = f"{claim.folds} fold{'s' * (claim.folds != 1)}"
         between = "" if claim.low is None else f" (90 % interval {claim.low:+.{shown}f} to {claim.high:+.{shown}f})"
         lines = [
-            f"both trained anew with other seeds, on {folds}: {claim.gain:+.{shown}f} {self.metric} over the baseline{between}",
+            f"both trained anew with other seeds, on {folds}: {claim.gain:+.{shown}f} {self.metric} "
+            f"over the baseline{between}",
             f"  baseline {claim.baseline_score:.{shown + 1}f}, champion {claim.champion_score:.{shown + 1}f}; "
             f"the verdicts on the way promised {self.promised:+.{shown}f}",
         ]

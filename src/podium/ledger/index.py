@@ -11,10 +11,10 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from podium import __version__
 from podium.ledger.stamps import folders_in, head_stamp, runs_stamp
 from podium.progress import duration, say, track
 
@@ -31,10 +31,10 @@ SHOWN = (
 """What a row tells of its attempt; ``scores`` are (fold, seed, score)."""
 _OWN = ("enough", "same", "noise", "replicated", "damage", "open", "parts", "head_stamp", "runs_stamp")
 _COLUMNS = ("folder", *(name for name in SHOWN if name != "folder"), *_OWN)
-_EMPTY = {**dict.fromkeys(_COLUMNS), "parts": [], "scores": []}
+_EMPTY: Row = {**dict.fromkeys(_COLUMNS), "parts": [], "scores": []}
 _SELECT = f"select {', '.join(_COLUMNS)} from attempts"
 _INSERT = f"insert or replace into attempts values ({', '.join(':' + name for name in _COLUMNS)})"
-_VERSION = zlib.crc32(repr((__version__, _COLUMNS)).encode()) >> 1
+_VERSION = zlib.crc32(repr((version("podium"), _COLUMNS)).encode()) >> 1
 """Of the table; one that another podium made is thrown away."""
 
 DEEP = 1000

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.errors import PodiumError
-from podium.files import MARKER, is_complete
+from podium.files import MARKER
 from podium.ledger.attempt import Attempt
 from podium.ledger.stamps import head_stamp, is_run, parts_of, runs_stamp
 from podium.recipe import Recipe

@@ -189,7 +189,7 @@ def _check_predict(recipe: Recipe, task: Task) -> None:
     config, keys = recipe.predict, (*task.reads, "tta")
     for key in (k for k in difference(config, PredictConfig()) if k not in keys):
         raise ConfigError(
-            f"'predict.{key}' does nothing for {described(task)}",
+            f"it does nothing for {described(task)}",
             where=f"predict.{key}",
             expected="of [predict] only " + ", ".join(keys) if task.reads else "of [predict] only tta",
             remedy="leave it as it is by default",
@@ -200,7 +200,7 @@ def _check_predict(recipe: Recipe, task: Task) -> None:
         if isinstance(value, list) and (one or len(value) != task.outputs):
             each = f"or a list of {task.outputs}: {', '.join(task.names)}"
             raise ConfigError(
-                f"'predict.{key}' is a list of {len(value)}",
+                f"a list of {len(value)}",
                 where=f"predict.{key}",
                 expected="one number" if one else f"one number, {each}",
             )

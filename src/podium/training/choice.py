@@ -101,6 +101,13 @@ def chosen(folder: Path, how: str) -> list[Path]:
     return [folder / f"{how}.pt"]
 
 
+def chosen_epoch(done: Trained, how: str) -> int | None:
+    """The epoch that was chosen for its score; None where the last weights or several epochs' predict."""
+    if how == "loss":
+        return next(iter(done.candidates), None)
+    return done.best_epoch or None if how == "best" else None
+
+
 def mean_weights(states: list[Weights]) -> Weights:
     """The mean of weights and running statistics; counters are those of the last."""
     found: Weights = {}

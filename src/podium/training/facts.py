@@ -34,17 +34,18 @@ class Phases:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
 
 
-def facts(trained: Trained, phases: Phases, device: str, folder: Path) -> dict[str, Any]:
+def facts(trained: Trained, best: int | None, phases: Phases, device: str, folder: Path) -> dict[str, Any]:
     """The part of run.toml that says how the score came about.
 
     Args:
+        best: The epoch whose weights predict, where one was chosen.
         device: Its name and precision.
         folder: The fold run's; its git commit, if it lies in a repository, is written down.
     """
     history = trained.history
     found: dict[str, Any] = {
         "epochs": len(history),
-        "best_epoch": trained.best_epoch,
+        **({"best_epoch": best} if best else {}),
         "seconds": round(sum(phases.seconds.values()), 2),
         "seconds_by_phase": {name: round(s, 2) for name, s in phases.seconds.items()},
         "images_per_s": round(float(np.mean([e.images_per_s for e in history])), 1) if history else 0.0,

@@ -37,7 +37,7 @@ from podium.progress import listening, say
 from podium.recipe import Recipe
 from podium.training import checkpoint
 from podium.training.check import check_shares
-from podium.training.choice import chosen
+from podium.training.choice import chosen, chosen_epoch
 from podium.training.device import count_devices, create_fabric, device_name, expect_unused, to_device
 from podium.training.estimate import outlook
 from podium.training.evaluate import Predictor, evaluate, joined, seconds_to_evaluate, share_of
@@ -242,9 +242,9 @@ def _train_fold(
             return
     score = write_judged(data, task, images, fold, val_rows, measured, folder)
     head = run_head(data, fold, seed, score, len(val_rows)) | {"batch_size": recipe.train.batch_size}
-    write_toml(folder / "run.toml", head | facts(trained, phases, device_name(fabric), folder))
-    best = f", best epoch {trained.best_epoch}" if trained.best_epoch else ""
-    say(f"  {label}: {data.metric.name} {score:.5f} out of fold{best}")
+    best = chosen_epoch(trained, recipe.train.checkpoint)
+    write_toml(folder / "run.toml", head | facts(trained, best, phases, device_name(fabric), folder))
+    say(f"  {label}: {data.metric.name} {score:.5f} out of fold" + (f", best epoch {best}" if best else ""))
     mark_complete(folder)
 
 

@@ -82,7 +82,7 @@ def repredict_fold(data: FoldData, recipe: Recipe, source: FoldRun, attempt: Pat
         facts |= {key: source.facts[key] for key in INHERITED if key in source.facts}
         facts |= {"seconds": round(seconds, 2), "seconds_by_phase": {k: round(s, 2) for k, s in phases.seconds.items()}}
         write_toml(temporary / "run.toml", facts | surroundings(device, attempt))
-        how = "predicted anew" if device else "from the stored predictions"
+        how = "predicted anew with the weights" if device else "from the stored predictions"
         line = f"  fold {source.fold}{f' seed {source.seed}' if source.seed else ''}: {data.metric.name} {score:.5f} "
         line += f"out of fold, {how} of {source.trained_in}"
         write_atomic(temporary / "log.txt", line + "\n")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from podium.data.similar.clusters import Cluster, Kind, Limits, Pair, Similar, duplicates, groups_of, judge, only_best
 from podium.data.similar.descriptor import ORIENTATIONS, Pixels, Signatures, describe, join
 from podium.data.similar.search import Candidates, candidates
-from podium.data.similar.verify import distinct, overlay, pyramid
+from podium.data.similar.verify import doubt, overlay, pyramid
 from podium.data.store import Store
 
 __all__ = [
@@ -68,9 +68,9 @@ def search_similar(seen: Signatures, limits: Limits | None = None) -> Similar:
     pictures, limits = pyramid(thumbs), limits or Limits()
     near, over = only_best(near, overlay(pictures, near))
     copy, crop = duplicates(seen, _among(rows, near), over, limits)
-    doubted = np.flatnonzero((copy | crop) & (over.rest > limits.rest))
+    called = np.flatnonzero(copy | crop)
     telling = np.ones(len(near), bool)
-    telling[doubted] = distinct(pictures, near.take(doubted), over.take(doubted))
+    telling[called] = doubt(pictures, near.take(called), over.take(called), limits.rest) <= limits.distinct
     kept = np.flatnonzero(telling)
     return judge(seen, copies, _among(rows, near.take(kept)), over.take(kept), limits)
 

@@ -50,6 +50,7 @@ class Limits:
             quality 30 leaves in an image of this size and contrast.
         spot: Largest left-over difference of a spot of such a copy, likewise.
         relit: As rest, where brightness or contrast differ too, which clips the brightest parts.
+        distinct: Largest share of what an image differs from itself turned that a copy of it may differ.
         cropped: Least agreement of details where one image is a cut-out of the other, pixel for pixel.
         zoomed: The same where it was also resized: a moving camera does this too.
         similar: Least agreement to be called similar; raised by itself where so much agreement comes by chance.
@@ -58,6 +59,7 @@ class Limits:
     rest: float = 0.003
     spot: float = 0.01
     relit: float = 0.09
+    distinct: float = 0.5
     cropped: float = 0.95
     zoomed: float = 0.999
     similar: float = 0.95

@@ -30,9 +30,6 @@ ROUNDS = 3
 BLOCKS, SPOTS = 4, 16
 """The picture is cut into BLOCKS x BLOCKS parts, and SPOTS x SPOTS, to see whether one of them differs."""
 
-DISTINCT = 0.5
-"""Share of what an image differs from itself turned that a copy of it may differ."""
-
 
 @dataclass(frozen=True)
 class Pyramid:
@@ -86,16 +83,22 @@ def pyramid(thumbs: NDArray[np.floating]) -> Pyramid:
     return Pyramid(*out)
 
 
-def distinct(pictures: Pyramid, pairs: Candidates, over: Overlays) -> NDArray[np.bool_]:
-    """Whether each pair differs clearly less than either of its images differs from itself turned.
+def doubt(pictures: Pyramid, pairs: Candidates, over: Overlays, least: float) -> Floats:
+    """How much each pair differs, as a share of what the more symmetric of the two differs from itself turned.
 
-    Else it is no evidence that they are one image: one plain disc is like another.
+    What differs no more than that is no evidence of one image: one plain disc is like another.
+
+    Args:
+        least: A pair that differs less may be of mirror images: of the seven turns the fourth nearest counts, not the
+            nearest.
     """
     rows = np.unique(np.r_[pairs.a, pairs.b])
-    itself = overlay(pictures, Candidates(np.tile(rows, 7), np.tile(rows, 7), np.repeat(np.arange(1, 8), len(rows))))
-    least = np.full(len(pictures.coarse), np.inf, np.float32)
-    least[rows] = itself.rest.reshape(7, -1).min(0)
-    return np.asarray(over.rest <= DISTINCT * np.minimum(least[pairs.a], least[pairs.b]))
+    turned = Candidates(np.tile(rows, 7), np.tile(rows, 7), np.repeat(np.arange(1, 8), len(rows)))
+    itself = np.sort(overlay(pictures, turned).rest.reshape(7, -1), axis=0)
+    nearest, fourth = (
+        np.minimum(d[np.searchsorted(rows, pairs.a)], d[np.searchsorted(rows, pairs.b)]) for d in itself[[0, 3]]
+    )
+    return np.asarray(over.rest / np.maximum(np.where(over.rest < least, fourth, nearest), 1e-9), np.float32)
 
 
 def overlay(pictures: Pyramid, pairs: Candidates, workers: int = WORKERS) -> Overlays:

@@ -29,7 +29,7 @@ def collect(
     """Train ``ledgers`` baselines and the attempts against each; the file is written after every fold run.
 
     Args:
-        about: data, metric, greater_is_better and folds; what else is in it is told on the page.
+        about: data, metric, greater_is_better, folds, recipe_name and changes, as the page tells them.
         attempts: A/A attempts of each ledger; those with an effect come on top.
 
     Raises:
@@ -58,7 +58,8 @@ def collect(
 
 def _begun(path: Path, about: dict[str, Any]) -> Trainings:
     kept = Trainings.load(path)
-    keys = [key for key in ("recipe", "metric", "folds", "attempts") if kept.about.get(key) != about[key]]
+    before = kept.about | {"recipe": Recipe().with_overrides(kept.about["recipe"]).tree()}  # settings of a newer podium
+    keys = [key for key in ("recipe", "metric", "folds", "attempts") if before[key] != about[key]]
     if keys:
         raise LedgerError(
             f"it was begun with another {keys[0]}",

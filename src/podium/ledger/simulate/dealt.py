@@ -1,4 +1,4 @@
-"""The trainings of one recipe dealt anew, at random, as parents and attempts: thousands of A/A races from a few hundred."""
+"""The trainings of one recipe dealt anew, at random, to parents and attempts: many A/A races of a few hundred runs."""
 
 from __future__ import annotations
 

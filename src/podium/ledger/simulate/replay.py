@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from podium.ledger.simulate.trainings import BASELINE, Trainings
 from podium.ledger.verdict import (
-    RULE,
     Comparison,
     Decision,
     FoldSeed,
-    Rule,
     Run,
     compare,
     decide,

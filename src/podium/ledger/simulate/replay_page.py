@@ -47,11 +47,13 @@ all folds is higher; the corrected resampled t test of Nadeau and Bengio over al
 def facts(r: Replayed) -> list[str]:
     """What was trained, and how far its score moves by luck, in sentences."""
     about = r.about
-    recipe = " ".join([f"recipe={about.get('recipe_name', 'baseline')}", *about.get("changes", [])])
+    recipe = " ".join([f"recipe={about['recipe_name']}", *about["changes"]])
+    size = f"--ledgers {r.ledgers} --per-ledger {about['attempts']}"
     better = "" if about["greater_is_better"] else " (lower is better)"
     runs, floor = r.noise.s2**0.5, (r.noise.s2 + r.sampling / 2) ** 0.5
     lines = [
-        f"{r.fold_runs} fold runs in {r.ledgers} ledgers of {about['folds']} folds, with `{recipe}`.",
+        f"{r.fold_runs} fold runs in {r.ledgers} ledgers of {about['folds']} folds, "
+        f"by `podium verdict --collect FILE {size} {recipe}`.",
         f"Mean {about['metric']} of the unchanged recipe {r.score:.4f}{better}; a new seed moves a fold's score by "
         f"{runs:.4f} (the run-sd, known with {r.noise.df:.0f} degrees of freedom); the noise floor is {floor:.4f}.",
     ]

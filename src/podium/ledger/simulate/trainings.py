@@ -37,7 +37,7 @@ class Trainings:
     """Fold runs of independent ledgers, each a baseline and attempts against it. Samples have no names.
 
     Attributes:
-        about: What was trained: data, metric, greater_is_better, folds, recipe, attempts, kinds, versions.
+        about: What was trained: data, metric, greater_is_better, folds, recipe_name, changes, recipe, attempts.
         plan: Of each ledger the kinds of its attempts, in order; the first is attempt 1.
         groups: Of each fold the code of each sample's group, shape (N,).
         scores: The score of each sample in the order of ``groups``, shape (N,).

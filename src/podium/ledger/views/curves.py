@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, quantiles
 from typing import Any
 
@@ -117,7 +118,7 @@ def to_text(lines: Sequence[Points], *, up: bool, width: int = 64, height: int =
 
 def _at(line: Points, epoch: float) -> float | None:
     """Between two points on a straight line; None before the first and behind the last."""
-    for (a, x), (b, y) in zip(line, line[1:], strict=False):
+    for (a, x), (b, y) in pairwise(line):
         if a <= epoch <= b:
             return x + (y - x) * (epoch - a) / (b - a) if b > a else y
     return None

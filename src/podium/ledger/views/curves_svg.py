@@ -11,8 +11,8 @@ WIDTH, HEIGHT, TOP, BOTTOM, LEFT, RIGHT = 470, 360, 64, 46, 64, 14
 """Of a panel, in pixels."""
 TICKS = 5
 STYLE = (
-    "text{font:13px system-ui,sans-serif;fill:#444}.title{font-size:15px;font-weight:600}.grid{stroke:#ddd}.back{fill:#fff}"
-    "polyline{fill:none}.one{stroke:#1f5fa8;stroke-opacity:.3}.mean{stroke:#1f5fa8;stroke-width:2.5}"
+    "text{font:13px system-ui,sans-serif;fill:#444}.title{font-size:15px;font-weight:600}.grid{stroke:#ddd}"
+    ".back{fill:#fff}polyline{fill:none}.one{stroke:#1f5fa8;stroke-opacity:.3}.mean{stroke:#1f5fa8;stroke-width:2.5}"
     ".parent.one{stroke:#888;stroke-opacity:.35}.parent.mean{stroke:#888}.val{stroke-dasharray:5 4}"
     "@media(prefers-color-scheme:dark){text{fill:#ccc}.grid{stroke:#444}.back{fill:#181818}"
     ".one,.mean{stroke:#8cc0ff}.parent.one,.parent.mean{stroke:#999}}"
@@ -30,9 +30,9 @@ def to_svg(title: str, score: str, attempt: Sequence[Curve], parent: Sequence[Cu
         _panel(0, f"{score}, validation fold", ("score",), attempt, parent, up=up),
         _panel(WIDTH, "loss (dashed: validation fold)", ("loss", "val_loss"), attempt, parent, up=False),
     ]
-    legend = _legend(bool(parent))
+    legend, width = _legend(bool(parent)), 2 * WIDTH
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH} {HEIGHT}" width="{2 * WIDTH}" height="{HEIGHT}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}">'
         f'<style>{STYLE}</style><rect class="back" width="100%" height="100%"/>'
         f'<text class="title" x="{LEFT}" y="24">{escape(title)}</text>{legend}{"".join(panels)}</svg>\n'
     )
@@ -71,11 +71,10 @@ def _panel(
         value, at = low + (high - low) * n / (TICKS - 1), f"{y(low + (high - low) * n / (TICKS - 1)):.1f}"
         parts.append(f'<line class="grid" x1="{left + LEFT}" y1="{at}" x2="{left + WIDTH - RIGHT}" y2="{at}"/>')
         parts.append(f'<text x="{left + LEFT - 8}" y="{float(at) + 4:.1f}" text-anchor="end">{value:.4g}</text>')
-    for epoch in sorted({first, (first + last) // 2, last}):
-        parts.append(f'<text x="{x(epoch):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{epoch}</text>')
-    parts.append(f'<text x="{x((first + last) / 2):.1f}" y="{HEIGHT - 8}" text-anchor="middle">epoch</text>')
-    for kind, line in (*ones, *means):
-        parts.append(_polyline(kind, [(x(epoch), y(value)) for epoch, value in line]))
+    below = [(x(epoch), HEIGHT - BOTTOM + 20, str(epoch)) for epoch in sorted({first, (first + last) // 2, last})]
+    below.append((x((first + last) / 2), HEIGHT - 8, "epoch"))
+    parts += [f'<text x="{at:.1f}" y="{y_}" text-anchor="middle">{text}</text>' for at, y_, text in below]
+    parts += [_polyline(kind, [(x(epoch), y(value)) for epoch, value in line]) for kind, line in (*ones, *means)]
     return "".join(parts)
 
 

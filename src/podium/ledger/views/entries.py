@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, median, stdev
@@ -109,12 +109,6 @@ class Ledger:
     metric: str
     greater_is_better: bool
     k: int
-
-    @classmethod
-    def of_rows(cls, rows: Iterable[Mapping[str, Any]], public: Mapping[str, float], metric: Any, k: int) -> Ledger:
-        """From `Index.rows` and `best_public`; the metric is a `podium.metrics.Metric`."""
-        entries = tuple(Entry.of_row(row, public.get(row["folder"])) for row in rows)
-        return cls(entries, metric.name, metric.greater_is_better, k)
 
     def tree(self) -> dict[str, Any]:
         """For a program."""

@@ -60,6 +60,10 @@ class Gains:
         """Those that lost most."""
         return [s for s in self.samples[: -SHOWN - 1 : -1] if s.gain < 0]
 
+    def tree(self) -> dict[str, Any]:
+        """For a program."""
+        return {"score": self.score, "gained": [s.tree() for s in self.gained], "lost": [s.tree() for s in self.lost]}
+
     def told(self) -> str:
         """How many samples gained and lost."""
         gained, lost = (sum(sign * s.gain > 0 for s in self.samples) for sign in (1, -1))

@@ -95,6 +95,7 @@ class Totals:
         if not self.whole_seconds:
             return spent
         whole, saved = duration(self.whole_seconds), self.saved_seconds
-        share = f"{duration(abs(saved))} {'saved' if saved >= 0 else 'lost on second seeds'} ({abs(saved) / self.whole_seconds:.0%})"
+        word = "saved" if saved >= 0 else "more, for second seeds"
         told = f"{spent}, {duration(self.judged_seconds)} of it for verdicts"
-        return f"{told}; on every fold of each attempt that would have been {whole}: {share}"
+        against = f"on every fold of each attempt that would have been {whole}"
+        return f"{told}; {against}: {duration(abs(saved))} {word} ({abs(saved) / self.whole_seconds:.0%})"
