@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from podium.climb.catalog import Catalog
-from podium.climb.guards import Place
+from podium.climb.guards import Fit, Place
 from podium.climb.journal import Journal
 from podium.climb.ledger import Ledger
 from podium.climb.moves import Move, State, changes_of
@@ -21,7 +21,7 @@ from podium.errors import BusyError, PodiumError, StorageError
 from podium.ledger.verdict import RULE
 from podium.progress import counted, duration, say
 
-KEEP_BACK = 0.15
+KEEP_BACK = 0.1
 """Share of the fold runs kept back for the last check: of two attempts, on one fold at least and on K at most."""
 
 
@@ -45,6 +45,7 @@ class Climb:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
+        self._known: dict[tuple[int, str], Fit] = {}
         trained = self.ledger.seconds() - self._seconds_before()
         self._spent, self._since = max(self.journal.seconds, trained), self.clock()
 
@@ -75,6 +76,7 @@ class Climb:
             j.left_out,
             self._seen(),
             j.hours is not None,
+            self._known,
         )
 
     def rates(self, state: State) -> Rates:
