@@ -106,7 +106,7 @@ def by_optuna(arena: Arena, budget: int, seed: int, *, slots: int = 0) -> Search
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     rng = np.random.default_rng([seed, 2])
     names = [n for n in sorted(arena.catalog.changes) if with_changes(arena.baseline, [n], arena) != arena.baseline]
-    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=5)
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=5, multivariate=True)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=optuna.pruners.WilcoxonPruner())
     study.enqueue_trial({f"slot{i}": "none" for i in range(slots)} if slots else dict.fromkeys(names, False))
     search = Search([arena.baseline])

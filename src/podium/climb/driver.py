@@ -173,10 +173,15 @@ class Climb:
         how |= {"seeds": self._seeds(move.length, left)}
         self._try(name, partial(self.ledger.attempt, name, move.settings, **how))
 
-    def _try(self, name: str, race: Callable[[], object]) -> None:
+    def _try(self, name: str, race: Callable[[], Any]) -> None:
         """Race it; what fails is left out, and the climb goes on."""
+        before = self.ledger.champion().id
         try:
-            race()
+            attempt = race()
+            if attempt.verdict is not None and not self.ledger.fold_runs(attempt.id):
+                say(f"  {attempt.verdict.sentence}")  # judged at once: nothing else has told
+            if self.ledger.champion().id != before:
+                say(f"climb: {name} is the champion now; what comes next is made to it")
         except (BusyError, StorageError):
             raise
         except PodiumError as error:
