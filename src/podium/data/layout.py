@@ -17,15 +17,17 @@ from podium.errors import DataError
 from podium.formats import masks, tables
 
 MASK_WORDS = re.compile(
-    r"mask|label|annot|truth|(^|[^a-z])(gts?|segs?)([^a-z]|$)|segm|target|1st_manual", re.IGNORECASE
+    r"mask|label|annot|truth|(^|[^a-z])(gts?|segs?)([^a-z]|$)|segm|target|(^|[^a-z])manual", re.IGNORECASE
 )
 TEST_WORDS = re.compile(r"(^|[^a-z])test", re.IGNORECASE)
 VAL_WORDS = re.compile(r"(^|[^a-z])val(id|idation)?([^a-z]|$|annot|mask|label|image|gt)", re.IGNORECASE)
 _TRAIN_WORDS = re.compile(r"(^|[^a-z])train", re.IGNORECASE)
 _LITTER = re.compile(r"^(\..*|__macosx|thumbs?|thumbnails?|\$recycle\.bin|@eadir)$", re.IGNORECASE)
 OTHER_DRAWINGS = re.compile(
-    r"(^|_)(objects?|inst(ance)?s?|colou?rs?|rgb|vis(ual\w*)?|overlays?|previews?|edges?|bound\w*|soft|png|raw)(_|$)"
+    r"(^|_)(objects?|inst(ance)?s?|colou?rs?|rgb|vis(ual\w*)?|overlays?|previews?|edges?|bound\w*|soft|png|raw|2nd|"
+    r"second|manual_?[2-9])(_|$)"
 )
+_FIELD_OF_VIEW = re.compile(r"masks?|fov(_masks?)?|roi")
 _MANY_FOLDERS = 20
 
 
@@ -162,7 +164,8 @@ def pair_masks(layout: Layout) -> list[Pairing]:
 
 def _pair(images: ImageFolder, masks_folder: ImageFolder, n_folders: int) -> Pairing | None:
     parent, _, own = masks_folder.path.rpartition("/")
-    named = any(MASK_WORDS.search(n) for n in (own, *parent.split("/")[-2:]))
+    shared = set(images.path.split("/"))  # what lies above both says nothing of either
+    named = any(MASK_WORDS.search(n) for n in (own, *(n for n in parent.split("/")[-2:] if n not in shared)))
     if MASK_WORDS.search(images.path.rpartition("/")[2]) and not named:
         return None
     splits = {split_of(images.path), split_of(masks_folder.path)} - {""}
@@ -191,8 +194,17 @@ def split_of(path: str) -> str:
 
 
 def other_drawings(pairs: Sequence[Pairing]) -> list[Pairing]:
-    """Of several mask folders of the same images, those that draw the same once more: in colour, by objects, soft."""
-    told = [p for p in pairs if OTHER_DRAWINGS.search(split_words(p.masks.path.rpartition("/")[2]))]
+    """Of several mask folders of the same images, those that draw the same once more: in colour, by objects, soft.
+
+    Also a second reader's, and, beside what was drawn by hand, the camera's field of view.
+    """
+    names = {id(p): split_words(p.masks.path.rpartition("/")[2]) for p in pairs}
+    by_hand = any("manual" in name for name in names.values())
+    told = [
+        p
+        for p in pairs
+        if OTHER_DRAWINGS.search(names[id(p)]) or (by_hand and _FIELD_OF_VIEW.fullmatch(names[id(p)]))
+    ]
     return told if len(told) < len(pairs) else []
 
 

@@ -42,8 +42,9 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
         DataError: if there are no images, or no targets that podium can read for them.
     """
     layout = scan(root)
-    pairs, samples, truths = pair_masks(layout), rle_tables(layout, sample=True), rle_tables(layout, sample=False)
-    own = sample_folders(layout)
+    pairs, own = pair_masks(layout), sample_folders(layout)
+    masks = bool(pairs) or any(f.masks for f in own)
+    samples, truths = rle_tables(layout, sample=True), rle_tables(layout, sample=False, needed=not masks)
     draft = Draft({"name": name, "task": "segmentation", "data": {}})
     if own and own[0].masks:
         ids = own_folders(draft, layout, own)

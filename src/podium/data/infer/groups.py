@@ -19,6 +19,9 @@ GROUP_WORDS = re.compile(
 )
 
 
+_ANSWERS = {"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "y", "n", ""}
+
+
 def infer_groups(draft: Draft, layout: Layout, ids: Iterable[str]) -> None:
     """Groups that belong together: a telling column of a table, or ids that share a beginning."""
     ids = list(ids)
@@ -72,9 +75,15 @@ def _group_column(layout: Layout, ids: set[str]) -> tuple[str, str, str, dict[st
         if rows[column].n_unique() < len(ids):
             continue
         for name in table.columns:
-            if name != column and GROUP_WORDS.match(name) and 1 < rows[name].n_unique() < len(rows):
+            if name != column and GROUP_WORDS.match(name) and _parts(rows[name]):
                 return path, column, name, {spelled[k]: v for k, v in rows.select(column, name).rows()}
     return None
+
+
+def _parts(column: pl.Series) -> bool:
+    """Whether a column could name groups: some samples share a value; but 'Group' with 0 and 1 is an answer."""
+    values = {v.lower() for v in column.to_list()}
+    return 1 < len(values) < len(column) and not values <= _ANSWERS
 
 
 def _group_pattern(ids: list[str]) -> tuple[str, dict[str, str]] | None:
