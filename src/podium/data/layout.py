@@ -33,10 +33,11 @@ _MANY_FOLDERS = 20
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The images of one folder, by stem."""
+    """The images of one folder, by stem; or of all folders below it, if it is ``deep``."""
 
     path: str
     files: dict[str, Path]
+    deep: bool = False
 
     @property
     def suffixes(self) -> list[str]:
@@ -46,7 +47,7 @@ class ImageFolder:
     def pattern(self, root: str = "", stem: str = "*") -> str:
         """A glob of these files relative to the data folder."""
         suffix = self.suffixes[0] if len(self.suffixes) == 1 else ".*"
-        return (Path(root) / glob.escape(self.path) / f"{stem}{suffix}").as_posix()
+        return (Path(root) / glob.escape(self.path) / ("*" if self.deep else "") / f"{stem}{suffix}").as_posix()
 
 
 @dataclass(frozen=True)
@@ -268,8 +269,13 @@ def _pair_within(folder: ImageFolder) -> Pairing | None:
     after = endings.most_common(1)[0][0]
     mask_files = {s: p for s, p in folder.files.items() if s.endswith(after)}
     image_files = {s: p for s, p in folder.files.items() if not s.endswith(after)}
-    pair = Pairing(ImageFolder(folder.path, image_files), ImageFolder(folder.path, mask_files), "", after)
-    return pair if len(pair.ids) * 2 >= len(image_files) > 0 else None
+    images, masks_folder = ImageFolder(folder.path, image_files), ImageFolder(folder.path, mask_files)
+    ending = _shared(list(image_files))[1] if len(image_files) > 1 else ""  # a_sat.jpg beside a_mask.png
+    for affix in (("", ""), ("", ending)):
+        pair = Pairing(images, masks_folder, "", after, image_affix=affix)
+        if len(pair.ids) * 2 >= len(image_files) > 0:
+            return pair
+    return None
 
 
 def look_like_masks(files: Sequence[Path]) -> bool:
@@ -291,8 +297,23 @@ def is_plain(path: Path) -> bool:
     return path.is_file() or not path.exists()
 
 
-def test_folder(layout: Layout, pairs: Sequence[Pairing], wanted: set[str]) -> ImageFolder | None:
+def pattern_of(folder: ImageFolder, pairs: Sequence[Pairing], views: Sequence[str] = ()) -> str:
+    """A glob of test images, whose ids are read as those of the training images are: a of a_sat.jpg, of a_red.png."""
+    if views and all(stem.rpartition("_")[2] in views for stem in folder.files):
+        return folder.pattern(stem="{id}_{view}")
+    own = next((p for p in pairs if p.images is folder), None)
+    if own is not None:
+        return own.images_pattern
+    before, after = pairs[0].image_affix if pairs else ("", "")
+    alike = (before or after) and all(s.startswith(before) and s.endswith(after) for s in folder.files)
+    return folder.pattern(stem=f"{glob.escape(before)}{{id}}{glob.escape(after)}" if alike else "*")
+
+
+def test_folder(
+    layout: Layout, pairs: Sequence[Pairing], wanted: set[str], views: Sequence[str] = ()
+) -> ImageFolder | None:
     """The folder of test images: the one that holds the sample submission's ids, or that is called test."""
+    wanted = {f"{id}_{view}" for id in wanted for view in views} or wanted
     taken = {id(f) for pair in pairs for f in (pair.images, pair.masks)}
     free = [f for f in layout.folders if id(f) not in taken]
     if wanted:

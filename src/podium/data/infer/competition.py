@@ -23,9 +23,11 @@ from podium.data.layout import (
     Layout,
     Pairing,
     pair_masks,
+    pattern_of,
     scan,
     test_folder,
 )
+from podium.data.nested_masks import nested_pairs
 from podium.data.sample_folders import SampleFolders, sample_folders
 from podium.errors import DataError
 
@@ -42,7 +44,8 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
         DataError: if there are no images, or no targets that podium can read for them.
     """
     layout = scan(root)
-    pairs, own = pair_masks(layout), sample_folders(layout)
+    own = sample_folders(layout)
+    pairs = pair_masks(layout) or nested_pairs(layout)
     masks = bool(pairs) or any(f.masks for f in own)
     samples, truths = rle_tables(layout, sample=True), rle_tables(layout, sample=False, needed=not masks)
     draft = Draft({"name": name, "task": "segmentation", "data": {}})
@@ -59,8 +62,9 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     else:
         raise _no_targets(layout)
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
-    given = value_sample(layout) if draft.tree["task"] in ("classification", "regression") else None
-    _test(draft, layout, train, given or (samples[0] if samples else None), ids, own)
+    views = draft.tree["data"].get("views", [])
+    given = value_sample(layout, views) if draft.tree["task"] in ("classification", "regression") else None
+    _test(draft, layout, pairs, given or (samples[0] if samples else None), ids, own)
     if draft.tree["task"] in ("segmentation", "instances"):
         if "train_rle" in draft.tree["data"]:
             ids = _unlisted(draft, layout, truths[0], ids)
@@ -183,12 +187,19 @@ def _test(
         return
     wanted = set(sample.rows) if sample else set()
     alone = [f for f in own if not f.masks and (wanted <= f.images.keys() if wanted else TEST_WORDS.search(f.parent))]
-    folder, known = test_folder(layout, pairs, wanted), listed(draft.tree["data"]["train_images"])
-    if alone:
+    views = draft.tree["data"].get("views", [])
+    train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
+    folder, known = test_folder(layout, train, wanted, views), listed(draft.tree["data"]["train_images"])
+    masked = [p for p in pairs if p not in train]
+    tested = {p.id_of(stem) for p in masked for stem in p.images.files}
+    if masked and "test_masks" in draft.tree["data"] and wanted <= tested:
+        patterns = list(dict.fromkeys(p.images_pattern for p in masked))
+        draft.put("data.test_images", one(patterns), f"{len(tested)} images, called test, with masks")
+    elif alone:
         draft.put("data.test_images", alone[0].images_pattern, f"{len(alone[0].images)} folders with one image each")
     elif folder is not None and not (folder.pattern() in known and set(folder.files) <= set(ids)):
         reason = f"{len(folder.files)} images" + (", the ids of the sample submission" if wanted else "")
-        draft.put("data.test_images", folder.pattern(), reason)
+        draft.put("data.test_images", pattern_of(folder, pairs, views), reason)
     else:
         for key in ("test_masks", "sample_submission"):
             draft.tree["data"].pop(key, None)
