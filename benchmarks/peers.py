@@ -5,8 +5,8 @@
 Each trains on the same samples for the same wall-clock time, its own preparation and prediction included, and predicts
 the same held-out fold (whole groups); all masks are scored at original size by the same code. smp is a plain
 smp.Unet(resnet34) + Lightning + albumentations + DataLoader script, fastai its unet_learner(resnet34); no weights are
-pretrained. A peer that is not installed is left out, and that is said. On a machine that others use, look at the CPU seconds that each
-got.
+pretrained. A peer that is not installed is left out, and that is said. On a machine that others use, look at the CPU
+seconds that each got.
 """
 
 from __future__ import annotations
