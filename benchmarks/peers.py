@@ -5,14 +5,18 @@
 Each trains on the same samples for the same wall-clock time, its own preparation and prediction included, and predicts
 the same held-out fold (whole groups); all masks are scored at original size by the same code. smp is a plain
 smp.Unet(resnet34) + Lightning + albumentations + DataLoader script, fastai its unet_learner(resnet34); no weights are
-pretrained. A peer that is not installed is left out, and that is said.
+pretrained. A peer that is not installed is left out, and that is said. On a machine that others use, look at the CPU
+seconds that each got.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import json
+import os
+import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -174,6 +178,13 @@ def fastai(train: list[Sample], budget: float, began: float, after: float) -> tu
     return predict, rate
 
 
+def cpu_seconds() -> float:
+    """Of the processor, that this process and those it has ended used so far."""
+    gc.collect()  # a loader that nobody refers to ends its workers
+    each = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in each)
+
+
 def read_image(path: Path) -> NDArray[np.uint8]:
     """RGB."""
     return np.ascontiguousarray(cv2.imread(str(path))[:, :, ::-1])
@@ -194,7 +205,7 @@ def run(name: str, source: Path, options: argparse.Namespace, folder: Path) -> d
     validation = prepared.folds.validation(options.fold)
     by_id = {s.id: s for s in prepared.samples}
     train = [by_id[id] for id in prepared.folds.training(options.fold)]
-    began = time.monotonic()
+    used, began = cpu_seconds(), time.monotonic()
     if name == "podium":
         mine = Workspace.new(folder / "mine", source)
         ready = mine.prepare(exclude_bad=True)
@@ -212,6 +223,7 @@ def run(name: str, source: Path, options: argparse.Namespace, folder: Path) -> d
         score = Measured.of_counts(task.metric.kind, counts).score(split.metric)
     took = time.monotonic() - began
     facts = {"score": score, "metric": split.metric.name, "seconds": round(took, 1), "images_per_s": round(rate, 1)}
+    facts |= {"cpu_seconds": round(cpu_seconds() - used), "load": os.getloadavg()[1]}
     return facts | {"trained": len(train), "validated": len(validation), "budget": options.time}
 
 

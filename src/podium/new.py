@@ -14,6 +14,7 @@ from podium.data.infer import Inference, infer
 from podium.data.patterns import IMAGE_SUFFIXES
 from podium.data.plan import Aim, has_gpu, plan
 from podium.data.samples import list_samples
+from podium.data.targets import read_target
 from podium.errors import ConfigError, DataError, PodiumError, storage_error
 from podium.files import building, write_atomic
 from podium.formats import images
@@ -200,17 +201,20 @@ def write_recipes(competition: Competition, root: Path) -> None:
     """Write `recipes/` fitted to the images in ``root``/data and to this machine."""
     found = list_samples(competition, root / "data")
     step = max(1, len(found.train) // 50)
-    shapes, modes = [], set()
-    for path in (path for sample in found.train[::step] for path in sample.views or (sample.image,)):
+    one_class = competition.task == "segmentation" and len(competition.classes) <= 1
+    shapes, modes, areas = [], set(), []
+    for sample in found.train[::step]:
         try:
-            facts = images.image_facts(path)
+            facts = [images.image_facts(path) for path in sample.views or (sample.image,)]
+            if one_class:
+                areas.append(int((read_target(competition, sample, (facts[0].height, facts[0].width)) > 0).sum()))
         except PodiumError:
             continue  # prepare reports it
-        shapes.append((facts.height, facts.width))
-        modes.add(facts.mode)
+        shapes += [(f.height, f.width) for f in facts]
+        modes |= {f.mode for f in facts}
     if not shapes:
         raise DataError("none of the training images looked at can be read", where=root / "data")
     grey, deep = modes <= {"L", "1", "I;16", "I"}, all(mode.startswith("I") for mode in modes)
-    plans = plan(shapes, len(found.train), gpu=has_gpu(), grey=grey, deep=deep, aim=Aim.of(competition))
+    plans = plan(shapes, len(found.train), gpu=has_gpu(), grey=grey, deep=deep, aim=Aim.of(competition, areas))
     for name, planned in plans.items():
         write_atomic(root / "recipes" / f"{name}.toml", planned.toml())

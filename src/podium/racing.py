@@ -234,6 +234,7 @@ def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) 
     """Refuse what cannot be trained, and unknown names, before anything is written or trained."""
     from podium.models.pretrained import check_weights
     from podium.training.check import check_recipe, check_trainable
+    from podium.training.pseudo import check_pseudo
     from podium.training.tasks import create_task
 
     task, spec = create_task(competition, metric, recipe), competition.data
@@ -242,6 +243,7 @@ def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) 
         say("  data.inputs_csv is not set: the test images have no data.inputs, and podium predict will need them")
     model, k = check_recipe(recipe, task), competition.folds.k
     check_weights(recipe.model, root, model, normalize=recipe.input.normalize, folds=k)
+    check_pseudo(recipe, task, root, k)
 
 
 def _files(recipe: Recipe) -> dict[str, Path]:

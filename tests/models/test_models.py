@@ -20,6 +20,10 @@ class TestUNetDeconv(BaseModelTester):
     settings = "arch=unet width=0.25 norm=none upsample=deconv depth=4"
 
 
+class TestUNetOfPatches(BaseModelTester):
+    settings = "arch=unet width=0.25 depth=4 patch=2"
+
+
 class TestSegNet(BaseModelTester):
     settings = "arch=segnet width=0.125"
     bf16_error = 0.8

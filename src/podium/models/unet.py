@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from podium.errors import ModelError, nearest
 from podium.models.base import SegmentationModel, initialise, scaled
@@ -18,7 +19,7 @@ Upsample = Literal["nearest", "bilinear", "deconv"]
 
 
 class UNet(SegmentationModel):
-    """UNet with padded convolutions: level l has filters * 2^l filters, `stride` is 2^(depth - 1).
+    """UNet with padded convolutions: level l has filters * 2^l filters, `stride` is patch * 2^(depth - 1).
 
     Weights start as `initialise` says, norms as the identity. With 64 filters (width 2), batch norm and ``deconv`` the
     tensors are those of github.com/milesial/Pytorch-UNet in order, and its published weights fit.
@@ -30,11 +31,15 @@ class UNet(SegmentationModel):
         depth: Levels of resolution.
         norm: What follows each convolution; with one, convolutions have no bias. Groups: at most 8.
         upsample: How the decoder doubles the resolution; ``deconv`` (2x2, stride 2) also halves the channels.
+        patch: Sides of the squares of pixels that are channels inside the network, and pixels again in the logits. With
+            2 and twice the filters the levels below compute as much as those of a plain UNet with one level more, and
+            the dearest level, at full resolution, is gone.
 
     Raises:
         ModelError: while training, if ``batch`` is left with one value per channel: a batch of one tiny image.
 
-    Source: Ronneberger et al. 2015 (arXiv 1505.04597); batch norm as in Çiçek et al. 2016 (arXiv 1606.06650).
+    Source: Ronneberger et al. 2015 (arXiv 1505.04597); batch norm as in Çiçek et al. 2016 (arXiv 1606.06650); pixels
+    out of channels: Shi et al. 2016 (arXiv 1609.05158), sec. 3.2.
     """
 
     def __init__(
@@ -46,28 +51,32 @@ class UNet(SegmentationModel):
         depth: int = 5,
         norm: Norm = "batch",
         upsample: Upsample = "nearest",
+        patch: int = 1,
     ) -> None:
-        super().__init__(stride=2 ** (depth - 1))
+        super().__init__(stride=patch * 2 ** (depth - 1))
+        self.patch = patch
         counts = [filters * 2**level for level in range(depth)]
         self.norm_stride = self.stride if norm == "batch" else None
         self.norm_remedy = "set model.depth lower or model.norm=group"
         self.encoder = nn.ModuleList(
-            _double_conv(before, after, norm) for before, after in zip([in_channels, *counts[:-1]], counts, strict=True)
+            _double_conv(before, after, norm)
+            for before, after in zip([in_channels * patch**2, *counts[:-1]], counts, strict=True)
         )
         steps = zip(counts[:0:-1], counts[-2::-1], strict=True)  # (filters below, filters here), upwards
         self.decoder = nn.ModuleList(UpBlock(below, here, norm, upsample) for below, here in steps)
-        self.head = nn.Conv2d(filters, classes, 1)
+        self.head = nn.Conv2d(filters, classes * patch**2, 1)
         initialise(self, self.head)
 
     def forward_features(self, images: Tensor) -> Tensor:
         skips: list[Tensor] = []
-        x = self.encoder[0](images)
+        x = self.encoder[0](F.pixel_unshuffle(images, self.patch) if self.patch > 1 else images)
         for level in self.encoder[1:]:
             skips.append(x)
             x = level(torch.max_pool2d(x, 2))
         for level in self.decoder:
             x = level(x, skips.pop())
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return F.pixel_shuffle(logits, self.patch) if self.patch > 1 else logits
 
 
 class UpBlock(nn.Module):
@@ -103,7 +112,7 @@ def _upsample(below: int, here: int, kind: Upsample) -> nn.Module:
 
 @register_model(
     "unet",
-    reads=("width", "depth", "norm", "upsample"),
+    reads=("width", "depth", "norm", "upsample", "patch"),
     summary="double convolutions, concatenated skips; 32 filters at width 1, doubled at each level",
 )
 def build_unet(config: ModelConfig, in_channels: int, classes: int) -> SegmentationModel:
@@ -123,4 +132,5 @@ def build_unet(config: ModelConfig, in_channels: int, classes: int) -> Segmentat
         depth=config.depth,
         norm=config.norm,
         upsample=upsample,  # type: ignore[arg-type]
+        patch=config.patch,
     )

@@ -5,6 +5,7 @@ from podium.recipe.input import InputConfig
 from podium.recipe.model import ModelConfig
 from podium.recipe.optim import DEFAULT_TERMS, LossConfig, OptimConfig, ScheduleConfig
 from podium.recipe.predict import ITSELF, PredictConfig, View, prediction_only
+from podium.recipe.pseudo import PseudoConfig
 from podium.recipe.train import SamplingConfig, TrainConfig
 from podium.recipe.whole import IN_PHASES, Phase, Recipe
 
@@ -23,6 +24,7 @@ __all__ = [
     "OptimConfig",
     "Phase",
     "PredictConfig",
+    "PseudoConfig",
     "Recipe",
     "SamplingConfig",
     "ScheduleConfig",

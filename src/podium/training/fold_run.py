@@ -50,6 +50,7 @@ from podium.training.loop import train
 from podium.training.memory import auto_batch, free_bytes, probe
 from podium.training.out_of_fold import predict_out_of_fold, write_scores
 from podium.training.pictures import write_extremes, write_first_batch
+from podium.training.pseudo import Labelling
 from podium.training.ranks import Ranks
 from podium.training.resident import loaders, shared
 from podium.training.setting import Setting
@@ -196,6 +197,11 @@ def _train_fold(
             say(f"  {label}: {line}")
 
     make_loader = loaders(data.stores, data.opened, train_rows, table, fabric.device)
+    if recipe.pseudo.attempts:
+        labelling = Labelling(data.competition, data.metric, recipe, task, data.folds, fold, folder)
+        ranks.by_first(lambda: labelling.write(fabric))
+        stores, train_rows, table = labelling.read().beside(data.stores, train_rows, table, task)
+        make_loader = loaders(stores, None, train_rows, table, fabric.device)
     started = time.monotonic()
     if isinstance(model, FrozenFeatures) and isinstance(task, TableTask) and table is not None:
         groups = [data.folds.group.get(id, id) for id in store.ids]

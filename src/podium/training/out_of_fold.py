@@ -52,7 +52,7 @@ def predict_out_of_fold(
     if ranks.first:
         shutil.rmtree(folder / "oof", ignore_errors=True)
         table = pl.DataFrame(np.stack(list(kept.values())), schema=predictor.task.names)
-        _write_table(folder / "oof" / OOF_VALUES, table.insert_column(0, pl.Series("id", list(kept))))
+        write_table(folder / "oof" / OOF_VALUES, table.insert_column(0, pl.Series("id", list(kept))))
     return joined(measured, ranks)
 
 
@@ -93,10 +93,11 @@ def write_scores(folder: Path, folds: Folds, metric: Metric, fold: int, ids: Seq
         "fold": [fold] * len(ids),
         "score": pl.Series([None] * len(ids) if scores is None else scores, dtype=pl.Float64),
     }
-    _write_table(folder / "scores.parquet", pl.DataFrame(table | measured.columns()))
+    write_table(folder / "scores.parquet", pl.DataFrame(table | measured.columns()))
 
 
-def _write_table(path: Path, table: pl.DataFrame) -> None:
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write a Parquet file, whole or not at all."""
     buffer = io.BytesIO()
     table.write_parquet(buffer)
     write_atomic(path, buffer.getvalue())

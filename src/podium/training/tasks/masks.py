@@ -228,7 +228,7 @@ def _planes(masks: Tensor, task: MaskTask) -> tuple[Tensor, Tensor | None]:
     """Masks of a bit a class as planes (N, outputs, H, W), and 1 where they count."""
     shifts = torch.arange(task.outputs, device=masks.device, dtype=torch.uint8).view(1, -1, 1, 1)
     planes = ((masks.unsqueeze(1) >> shifts) & 1).float()
-    if task.recipe.augment.border != "ignore":
+    if task.recipe.augment.border != "ignore" and not task.recipe.pseudo.sure:
         return planes, None
     counted = (masks != task.recipe.augment.ignore_label).float().unsqueeze(1)
     return planes * counted, counted
