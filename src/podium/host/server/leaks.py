@@ -41,7 +41,11 @@ def _require_no_copy(data: Path, solution: Path) -> None:
     size, digest = solution.stat().st_size, hashlib.sha256(solution.read_bytes()).digest()
     for path in data.rglob("*"):
         if path.is_file() and path.stat().st_size == size and hashlib.sha256(path.read_bytes()).digest() == digest:
-            raise DataError("the solution itself is among the data for competitors", where=path, remedy="remove it")
+            raise DataError(
+                "the solution itself is among the data for competitors",
+                where=path.relative_to(data),
+                remedy="remove it",
+            )
 
 
 def _require_no_masks(spec: Competition, data: Path, hidden: Solution) -> None:
@@ -51,7 +55,7 @@ def _require_no_masks(spec: Competition, data: Path, hidden: Solution) -> None:
     trained = {s.id for s in found.train}
     known = set(hidden.ids)
     if both := sorted(known & trained):
-        raise DataError(f"the hidden sample '{both[0]}' is among the training data too ({len(both)} such)", where=data)
+        raise DataError(f"the hidden sample '{both[0]}' is among the training data too ({len(both)} such)")
     for path in data.rglob("*"):
         if path.suffix.lower() not in ENDINGS or path.resolve() in own:
             continue
@@ -79,12 +83,12 @@ def _require_no_rows(spec: Competition, data: Path, hidden: Solution) -> None:
             told = [c for c in form.value_columns if c in rows.columns and rows[c].n_unique() > 1]
             if told:
                 raise DataError(
-                    f"the sample submission has different values in '{told[0]}'", where=data / name,
+                    f"the sample submission has different values in '{told[0]}'", where=name,
                     remedy="it may be the labels: fill it with one value",
                 )  # fmt: skip
         elif name not in allowed:
             raise DataError(
-                f"a table with {len(rows)} rows about hidden samples, by '{column}'", where=data / name,
+                f"a table with {len(rows)} rows about hidden samples, by '{column}'", where=name,
                 remedy="remove those rows, or the table",
             )  # fmt: skip
 
@@ -112,7 +116,7 @@ def _betrayals(spec: Competition, data: Path, hidden: Solution) -> Iterator[str]
         if finding.severity == "warning":
             raise DataError(
                 f"{finding.name}: {finding.what}",
-                where=data,
+                where="the data for competitors",
                 remedy="give the hidden samples neutral names: --neutral-names",
             )
         yield f"{finding.name}: {finding.what}"

@@ -25,7 +25,7 @@ from podium.host.server.competitions import (
 from podium.host.server.host import Host
 from podium.host.server.leaks import require_no_labels
 from podium.host.server.neutral import WRITTEN, copy_neutral
-from podium.host.server.spec import Rules
+from podium.host.server.spec import FAR_AWAY, LONG_AGO, Rules
 from podium.host.solution import Solution, read_solution, truth_format
 from podium.metrics import get_metric
 from podium.progress import track
@@ -96,9 +96,14 @@ def first_description(slug: str, spec: Competition, rules: Rules, hidden: Soluti
         f"# {rules.title or slug}\n\n{rules.subtitle or 'What is to be predicted, and why it matters.'}\n\n"
         f"## Evaluation\n\nSubmissions are scored by **{name}**"
         f" ({what}).\n\n## Submission file\n\n{how}\n\n## Timeline\n\n"
-        f"- starts {rules.start:%Y-%m-%d %H:%M} UTC\n- ends {rules.end:%Y-%m-%d %H:%M} UTC\n\n## Rules\n\n"
+        f"{_timeline(rules)}\n\n## Rules\n\n"
         f"- {rules.daily_limit} submissions a day, teams of up to {rules.team_size}, {rules.final_picks} final picks\n"
     )
+
+
+def _timeline(rules: Rules) -> str:
+    begins = "open" if rules.start == LONG_AGO else f"starts {rules.start:%Y-%m-%d %H:%M} UTC"
+    return f"- {begins}\n- " + ("no end is set" if rules.end == FAR_AWAY else f"ends {rules.end:%Y-%m-%d %H:%M} UTC")
 
 
 def _with_metric(spec: Competition, draft: Path, beside: Path) -> Competition:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
+from podium.data.competition import Competition
 from podium.host.server import answers as a
 from podium.host.server import shares as sharing
 from podium.host.server import standings as boards
@@ -75,7 +76,9 @@ def description(hosted: Of) -> str:
 @router.get("/competitions/{slug}/spec", tags=["competitions"], response_class=PlainTextResponse)
 def spec(hosted: Of) -> str:
     """`competition.toml`, for a podium workspace: task, metric and submission format."""
-    return hosted.spec.to_toml()
+    tree = hosted.spec.tree()
+    del tree["board"]
+    return Competition.from_tree(tree).to_toml()
 
 
 @router.get("/competitions/{slug}/files", tags=["competitions"])
