@@ -44,9 +44,17 @@ def write_pages(folder: Path) -> None:
 
 def commands() -> dict[str, Any]:
     """{name: command} in pipeline order; a command has `help` and `params`."""
-    group: Any = typer.main.get_command(app)
-    context: Any = typer.Context(group)
-    return {name: group.commands[name] for name in group.list_commands(context)}
+    return dict(_within(typer.main.get_command(app), ""))
+
+
+def _within(group: Any, before: str) -> Iterator[tuple[str, Any]]:
+    """The commands of a group; of a group in it, those that it has."""
+    for name in group.list_commands(typer.Context(group)):
+        command = group.commands[name]
+        if hasattr(command, "commands"):
+            yield from _within(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def fields(schema: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
