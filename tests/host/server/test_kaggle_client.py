@@ -11,6 +11,7 @@ import time
 import zipfile
 
 import pytest
+
 from hosting import KAGGLE, House, Kaggle, client, serving, wait_graded
 
 pytestmark = pytest.mark.slow

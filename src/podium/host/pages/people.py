@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from podium.host.pages.render import HERE, page, state
 from podium.host.pages.route import Member, OpenForm, PageRoute, Sent, Visitor, back, text
+from podium.host.server.api_page import STYLE_PATH
 from podium.host.server.refusals import Refusal, TooMany, Unauthorised, Unknown
 from podium.host.server.rest_people import address_of, register_user, set_cookie
 from podium.host.server.services import COOKIE, TheHost, TheServices
@@ -28,6 +29,12 @@ def static(name: str) -> Response:
         raise Unknown("there is no such page")
     headers = {"cache-control": "public, max-age=300"}
     return FileResponse(HERE / "static" / name, media_type=STATIC[name], headers=headers)
+
+
+@router.get(STYLE_PATH)
+def docs_style() -> Response:
+    """The style of /docs, which is this site's."""
+    return static("site.css")
 
 
 @router.get("/")

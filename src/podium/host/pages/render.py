@@ -68,7 +68,7 @@ def page(request: Request, name: str, status: int = 200, /, **known: Any) -> HTM
         "now": services.host.now(),
         "user": session.user if session else None,
         "csrf": session.csrf if session else "",
-        "path": request.url.path,
+        "path": request.url.path if request.url.path not in ("/login", "/register") else "/",
         "said": said,
     }
     text = templates().get_template(name).render(base | known)
