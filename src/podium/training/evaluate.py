@@ -67,7 +67,6 @@ class Predictor:
         self.preprocess = Preprocess.of(self.recipe.input)
         self.normalize = Normalize(self.recipe.input.normalize, fabric.device)
 
-    @torch.inference_mode()
     def __call__(self, images: Array, inputs: Sequence[Sequence[str]] = ()) -> Array:
         """The predictions of a batch.
 
@@ -78,16 +77,25 @@ class Predictor:
         Returns:
             Of pixels probabilities as uint8 (N, H, W, outputs), 255 = 1; else float32 (N, outputs).
         """
-        x = self.normalize(images)
+        return np.asarray(self.on_device(torch.from_numpy(images), inputs).cpu().numpy())
+
+    def on_device(self, images: Tensor, inputs: Sequence[Sequence[str]] = ()) -> Tensor:
+        """What a call gives, left on the device; nothing waits for it."""
+        mean = self.mean(images, inputs)
+        if not self.task.dense:
+            return mean
+        return (mean * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+    @torch.inference_mode()
+    def mean(self, images: Tensor, inputs: Sequence[Sequence[str]] = ()) -> Tensor:
+        """Mean predictions as numbers, on the device: of pixels (N, outputs, H, W), else (N, outputs)."""
+        x = self.normalize.of(images.to(self.fabric.device, non_blocking=True))
         total: Any = 0
         with evaluating(self.models), self.fabric.autocast():
             for model, task in zip(self.models, self.tasks, strict=True):
                 extra = self._extra(task, inputs)
                 total = total + sum(self._probs(model, task, x, extra, view) for view in self.views)
-        mean = total / (len(self.models) * len(self.views))
-        if not self.task.dense:
-            return np.asarray(mean.cpu().numpy())
-        return np.asarray((mean * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
+        return torch.as_tensor(total / (len(self.models) * len(self.views)))
 
     def _extra(self, task: MaskTask | TableTask, inputs: Sequence[Sequence[str]]) -> tuple[Tensor, ...]:
         if not (isinstance(task, TableTask) and task.width):
