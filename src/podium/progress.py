@@ -34,6 +34,16 @@ def say_if(line: str) -> None:
         say(f"  {line}")
 
 
+_said: set[str] = set()
+
+
+def say_once(line: str) -> None:
+    """Tell the user one line, the first time that it is to be told."""
+    if line not in _said:
+        _said.add(line)
+        say(line)
+
+
 class listening:
     """Within the block, every line said is also handed to ``listener``."""
 

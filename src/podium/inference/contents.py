@@ -25,6 +25,7 @@ from podium.inference.answers import answers_of_masks, answers_of_values, number
 from podium.inference.pipeline import Found
 from podium.inference.sources import TestSet
 from podium.ledger.submissions import ARCHIVE, TABLE
+from podium.training.means import ranked
 from podium.training.tasks import ClassMapTask, MaskTask, TableTask
 
 Array = NDArray[Any]
@@ -167,6 +168,9 @@ class Table:
         """The final prediction of each of ``ids`` that has an image, float32 (outputs,)."""
         flat = np.frombuffer(b"".join((part / "values.f32").read_bytes() for part in parts), np.float32)
         known = [id for id in ids if id in self._rows]
+        if self.task.recipe.predict.mean == "rank":
+            members = flat.size // max(1, len(known) * self.task.outputs)
+            return dict(zip(known, ranked(flat.reshape(len(known), members, self.task.outputs)), strict=True))
         return dict(zip(known, flat.reshape(len(known), self.task.outputs), strict=True))
 
     def finish(self, parts: Sequence[Path], ids: Sequence[str], folder: Path) -> Path:
