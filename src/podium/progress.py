@@ -34,6 +34,16 @@ def say_if(line: str) -> None:
         say(f"  {line}")
 
 
+_said: set[str] = set()
+
+
+def say_once(line: str) -> None:
+    """Tell the user one line, the first time that it is to be told."""
+    if line not in _said:
+        _said.add(line)
+        say(line)
+
+
 class listening:
     """Within the block, every line said is also handed to ``listener``."""
 
@@ -66,7 +76,7 @@ def track(items: Iterable[T], what: str, total: int, *, every: float = 10.0) -> 
             last = now
             rate = done / max(now - started, 1e-9)
             left = duration((total - done) / rate) if rate else "?"
-            text = f"  {what}: {done}/{total}, {rate:.0f}/s, {left} left"
+            text = f"  {what}: {done}/{total}, {rate:.{0 if rate >= 10 else 1}f}/s, {left} left"
             print(f"\r{text}\x1b[K" if live else text, file=sys.stderr, end="" if live else "\n", flush=True)
     if live and done:
         print("\r\x1b[K", file=sys.stderr, end="", flush=True)

@@ -33,6 +33,7 @@ from podium.recipes import find_recipe, shipped
 
 if TYPE_CHECKING:
     from podium.inference.predict import Prediction
+    from podium.inference.sources import TestSet
 
 
 class Workspace:
@@ -274,14 +275,26 @@ class Workspace:
 
     # ------------------------------------------------------------------ test set and board
 
-    def predict(self, reference: str | int | None = None) -> Prediction:
+    def predict(self, reference: str | int | None = None, **options: Any) -> Prediction:
         """Predict the test images with the mean of an attempt's folds (the champion's, if none is named).
+
+        A prediction that was stopped goes on where it was.
+
+        Args:
+            options: ``all_seeds=``, ``save_probs=``, ``time_limit=`` (seconds): see `inference.predict.Options`.
 
         Raises:
             DataError: if there are no test images.
         """
+        from podium.inference.predict import Options, predict_test
+
         attempt = self.champion() if reference is None else self.attempts.get(reference)
-        from podium.inference.predict import predict_test
+        ids, test = self._test_images(attempt)
+        folder, work = self.submissions.next(attempt.name), self.root / ".podium" / "predict"
+        return predict_test(attempt, self.competition, self.metric, ids, test, folder, Options(**options), work=work)
+
+    def _test_images(self, attempt: Attempt) -> tuple[list[str], TestSet]:
+        """The test ids in the order of the file, and their images as an attempt reads them."""
         from podium.inference.sources import open_test_images
 
         found = self.samples()
@@ -292,9 +305,7 @@ class Workspace:
                 remedy="set data.test_images; or make the workspace anew with podium new --hold-out 0.2",
             )
         test = open_test_images(self.competition, self.root, found.test, attempt.recipe.input)
-        ids = wanted_ids(self.competition, self.root / "data", found.test)
-        folder = self.submissions.next(attempt.name)
-        return predict_test(attempt, self.competition, self.metric, ids, test, folder)
+        return wanted_ids(self.competition, self.root / "data", found.test), test
 
     def submit(self, message: str = "", file: str | Path | None = None, *, again: bool = False) -> Receipt:
         """Check a submission file, hand it to the board and keep the receipt.

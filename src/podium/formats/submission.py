@@ -188,7 +188,6 @@ class SubmissionWriter:
         self._masks: list[PackedMask] = []
         self._pending: deque[Future[bytes]] = deque()
         self._pool: ThreadPoolExecutor | None = None
-        self._plain = fmt.width == 1 and not fmt.row_a_class
 
     def __enter__(self) -> Self:
         self._out = file = self._stack.enter_context(open_atomic(self._path))
@@ -197,7 +196,7 @@ class SubmissionWriter:
 
             self._out = self._gzip = GzipWriter(file)
             self._stack.callback(self._gzip.abandon)
-        self._out.write(_line(*self._fmt.columns))
+        self._out.write(header_of(self._fmt))
         return self
 
     def write(self, sample_id: str, *values: str | float) -> None:
@@ -212,22 +211,10 @@ class SubmissionWriter:
             SubmissionError: if they are more or fewer.
         """
         self._drain()
-        fmt, texts = self._fmt, [v if isinstance(v, str) else number_text(v) for v in values]
-        if len(texts) == 1 and self._plain:  # a mask an image: by far the most rows of all
-            self._out.write(_line(fmt.row_id(sample_id), texts[0]))
-            return
-        if fmt.format == "rle_objects":
-            lines = [_line(fmt.row_id(sample_id), text) for text in texts or [""]]
-        elif len(texts) != fmt.width:
-            found = f"{len(texts)} value{'s' * (len(texts) != 1)} for '{sample_id}'"
-            raise SubmissionError(found, where=self._path, expected=f"{fmt.width}: {', '.join(self._names())}")
-        elif fmt.row_a_class:
-            lines = [
-                b"%s%s" % (self._start_of(sample_id, c), _line(t)) for c, t in zip(fmt.classes, texts, strict=True)
-            ]
-        else:
-            lines = [_line(fmt.row_id(sample_id), *texts)]
-        self._out.write(b"".join(lines))
+        try:
+            self._out.write(rows_of(self._fmt, sample_id, *values))
+        except SubmissionError as error:
+            raise SubmissionError(error.found, where=self._path, expected=error.expected) from None
 
     def write_packed(self, sample_id: str, packed: Packed, width: int) -> None:
         """Add the rows of a sample from its mask of one bit a pixel, or one for each class that has a row.
@@ -247,7 +234,7 @@ class SubmissionWriter:
             found = f"{len(layers)} packed mask{'s' * (len(layers) != 1)} for '{sample_id}'"
             raise SubmissionError(found, where=self._path, expected=f"{fmt.width} of {fmt.format}")
         for label, layer in zip(labels, layers, strict=True):
-            self._masks.append((self._start_of(sample_id, label).decode(), layer, width))
+            self._masks.append((row_start(fmt, sample_id, label).decode(), layer, width))
         if len(self._masks) >= TOGETHER:
             self._start()
             while len(self._pending) > 4 * _THREADS or (self._pending and self._pending[0].done()):
@@ -269,14 +256,6 @@ class SubmissionWriter:
                 self._pool.shutdown(wait=True, cancel_futures=True)
         self._stack.__exit__(kind, error, trace)
 
-    def _names(self) -> tuple[str, ...]:
-        return self._fmt.classes if self._fmt.row_a_class else self._fmt.value_columns
-
-    def _start_of(self, sample_id: str, label: str) -> bytes:
-        """A row up to its value."""
-        fields = [self._fmt.row_id(sample_id, label), *([label] if self._fmt.class_column else [])]
-        return "".join(f"{quoted(field)}," for field in fields).encode()
-
     def _start(self) -> None:
         from podium.formats import kernels  # noqa: F401 - once, here, and not in every thread at the same time
 
@@ -290,6 +269,42 @@ class SubmissionWriter:
             self._start()
         while self._pending:
             self._out.write(self._pending.popleft().result())
+
+
+def rows_of(fmt: SubmissionFormat, sample_id: str, *values: str | float) -> bytes:
+    """The lines of a sample in a submission; see `SubmissionWriter.write`.
+
+    Raises:
+        SubmissionError: if there are more or fewer values than the format has.
+    """
+    texts = [v if isinstance(v, str) else number_text(v) for v in values]
+    if len(texts) == 1 and fmt.width == 1 and not fmt.row_a_class:  # a mask an image: by far the most rows of all
+        return _line(fmt.row_id(sample_id), texts[0])
+    if fmt.format == "rle_objects":
+        return b"".join(_line(fmt.row_id(sample_id), text) for text in texts or [""])
+    if len(texts) != fmt.width:
+        names = ", ".join(fmt.classes if fmt.row_a_class else fmt.value_columns)
+        found = f"{len(texts)} value{'s' * (len(texts) != 1)} for '{sample_id}'"
+        raise SubmissionError(found, expected=f"{fmt.width}: {names}")
+    if fmt.row_a_class:
+        each = zip(fmt.classes, texts, strict=True)
+        return b"".join(b"%s%s" % (row_start(fmt, sample_id, c), _line(t)) for c, t in each)
+    return _line(fmt.row_id(sample_id), *texts)
+
+
+def row_start(fmt: SubmissionFormat, sample_id: str, label: str = "") -> bytes:
+    """A row up to its value.
+
+    Args:
+        label: The class, where each has a row.
+    """
+    fields = [fmt.row_id(sample_id, label), *([label] if fmt.class_column else [])]
+    return "".join(f"{quoted(field)}," for field in fields).encode()
+
+
+def header_of(fmt: SubmissionFormat) -> bytes:
+    """The first line of the file."""
+    return _line(*fmt.columns)
 
 
 def _rows(masks: list[PackedMask], order: rle.Order) -> bytes:

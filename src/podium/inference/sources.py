@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from podium.data.competition import Competition
@@ -34,6 +36,7 @@ class DecodedImages:
 
     def __init__(self, samples: Sequence[Sample], preprocess: Preprocess) -> None:
         self.samples, self.preprocess = samples, preprocess
+        self._size = lru_cache(4096)(lambda i: images.image_size(self.samples[i].image))  # asked for several times each
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -48,7 +51,7 @@ class DecodedImages:
 
     def original(self, i: int) -> tuple[int, int]:
         """(height, width) of the file."""
-        return images.image_size(self.samples[i].image)
+        return self._size(i)
 
 
 class StoredImages:
@@ -89,11 +92,13 @@ class TestSet:
     Attributes:
         rows: {id: row in ``images``}; images in `exclude.csv` have none.
         inputs: What `data.inputs` are for each row, as text.
+        content: Says which images they are: other images, another text.
     """
 
     images: TestImages
     rows: dict[str, int]
     inputs: list[tuple[str, ...]] = field(default_factory=list)
+    content: str = ""
 
 
 def open_test_images(competition: Competition, root: Path, test: Sequence[Sample], given: Input) -> TestSet:
@@ -111,12 +116,22 @@ def open_test_images(competition: Competition, root: Path, test: Sequence[Sample
         bad = {id for store in stores for id in store.errors}
         rows = {id: i for id, i in stores[0].row.items() if id not in bad}
         sources: list[TestImages] = [StoredImages(store) for store in stores]
-        used = list(test)
+        used, content = list(test), " ".join(store.folder.name for store in stores)
     else:
         excluded = read_exclusions(root / "exclude.csv")
         used = [s for s in test if s.id not in excluded]
         rows = {s.id: i for i, s in enumerate(used)}
         kept = [preparer.fixes.apply([s for s in samples if s.id in rows]) for _, samples in shown]
         sources = [DecodedImages(samples, preparer.preprocess(given)) for samples in kept]
+        content = files_digest([s.image for samples in kept for s in samples])
     source = sources[0] if len(sources) == 1 else TestMontages(sources, preprocess.canvas)
-    return TestSet(source, rows, [s.inputs for s in used])
+    return TestSet(source, rows, [s.inputs for s in used], content)
+
+
+def files_digest(files: Sequence[Path]) -> str:
+    """Of the names, sizes and times of files: their bytes are not read."""
+    digest = blake3()
+    for file in files:
+        about = file.stat()
+        digest.update(f"{file} {about.st_size} {about.st_mtime_ns}\n".encode())
+    return digest.hexdigest(length=8)

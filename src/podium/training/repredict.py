@@ -64,7 +64,7 @@ def repredict_fold(data: FoldData, recipe: Recipe, source: FoldRun, attempt: Pat
     with building(folder) as temporary:
         with phases.timed("predict"):
             task: MaskTask | TableTask
-            if recipe.predict.views == parent.predict.views:
+            if recipe.predict.passes == parent.predict.passes:
                 kept = Kept(data, recipe, source)
                 task, device = kept.task, ""
                 measured: Measured | None = evaluate(kept, images, data.truth, rows)
