@@ -21,6 +21,7 @@ from podium.formats.submission import SubmissionWriter
 from podium.inference.answers import Answer, answers_of_masks, answers_of_values, numbers_of_masks
 from podium.inference.sources import TestSet
 from podium.ledger.attempts import CODE, Attempt
+from podium.ledger.fitted import settled
 from podium.ledger.submissions import ARCHIVE, TABLE, file_in
 from podium.metrics import Metric
 from podium.plugins import kept_files
@@ -69,7 +70,8 @@ def load_models(attempt: Attempt, competition: Competition, metric: Metric) -> P
         raise LedgerError(f"attempt {attempt.id} has no trained fold", remedy=f"run: podium resume {attempt.id}")
     fabric = create_fabric(attempt.recipe.train.precision)
     files = [file for run in runs for file in chosen(run.folder, attempt.recipe.train.checkpoint)]
-    return Predictor(fabric, *load_trained(files, competition, metric, attempt.recipe, fabric))
+    recipe = settled(attempt.recipe, attempt.folder)
+    return Predictor(fabric, *load_trained(files, competition, metric, recipe, fabric))
 
 
 def predict_test(

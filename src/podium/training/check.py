@@ -195,7 +195,7 @@ def _check_predict(recipe: Recipe, task: Task) -> None:
             remedy="leave it as it is by default",
         )
     one = isinstance(task, ObjectsTask)
-    for key in ("threshold", "min_area"):
+    for key in ("threshold", "min_area", "empty_area"):
         value = getattr(config, key)
         if isinstance(value, list) and (one or len(value) != task.outputs):
             each = f"or a list of {task.outputs}: {', '.join(task.names)}"
