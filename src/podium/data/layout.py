@@ -202,9 +202,7 @@ def other_drawings(pairs: Sequence[Pairing]) -> list[Pairing]:
     names = {id(p): split_words(p.masks.path.rpartition("/")[2]) for p in pairs}
     by_hand = any("manual" in name for name in names.values())
     told = [
-        p
-        for p in pairs
-        if OTHER_DRAWINGS.search(names[id(p)]) or (by_hand and _FIELD_OF_VIEW.fullmatch(names[id(p)]))
+        p for p in pairs if OTHER_DRAWINGS.search(names[id(p)]) or (by_hand and _FIELD_OF_VIEW.fullmatch(names[id(p)]))
     ]
     return told if len(told) < len(pairs) else []
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from podium.data.competition import Competition
 from podium.errors import LedgerError
 from podium.ledger.attempts import Attempt
+from podium.ledger.fitted import settled
 from podium.ledger.fold_runs import FoldRun
 from podium.metrics import Metric
 from podium.training.choice import chosen
@@ -66,4 +67,5 @@ def load_models(attempt: Attempt, competition: Competition, metric: Metric, bag:
     """
     files: Sequence[Path] = (bag or Bag.of(attempt)).files
     fabric = create_fabric(attempt.recipe.train.precision)
-    return Predictor(fabric, *load_trained(files, competition, metric, attempt.recipe, fabric))
+    recipe = settled(attempt.recipe, attempt.folder)
+    return Predictor(fabric, *load_trained(files, competition, metric, recipe, fabric))

@@ -33,9 +33,9 @@ class OnDevice:
 
     def __init__(self, task: MaskTask, preprocess: Preprocess) -> None:
         self.task, self.spatial = task, preprocess.spatial
-        threshold = task.recipe.predict.threshold
+        threshold = task.recipe.predict.settled.threshold
         each = threshold if isinstance(threshold, list) else [threshold] * task.outputs
-        self._levels = [math.floor(255 * t) for t in each]
+        self._levels = [math.floor(255 * float(t)) for t in each]
 
     @classmethod
     def of(cls, task: MaskTask, preprocess: Preprocess) -> Self | None:

@@ -4,7 +4,7 @@ from podium.recipe.augment import COLOURS, PARTS, SINGLES, WARPS, AugmentConfig
 from podium.recipe.input import InputConfig
 from podium.recipe.model import ModelConfig
 from podium.recipe.optim import DEFAULT_TERMS, LossConfig, OptimConfig, ScheduleConfig
-from podium.recipe.predict import ITSELF, PredictConfig, View, prediction_only
+from podium.recipe.predict import ITSELF, TUNED, PredictConfig, View, prediction_only
 from podium.recipe.pseudo import PseudoConfig
 from podium.recipe.train import SamplingConfig, TrainConfig
 from podium.recipe.whole import IN_PHASES, Phase, Recipe
@@ -16,6 +16,7 @@ __all__ = [
     "ITSELF",
     "PARTS",
     "SINGLES",
+    "TUNED",
     "WARPS",
     "AugmentConfig",
     "InputConfig",

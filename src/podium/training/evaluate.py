@@ -266,7 +266,9 @@ def _evaluate_values(
     predicted = np.zeros((len(rows), task.outputs), np.float32)
     for n, (_, values) in enumerate(_kept(predictor, images, rows, keep, truth.inputs)):
         predicted[n] = values
-    return Measured.of_table(task.truth(truth.targets[np.asarray(rows, np.intp)]), task.predicted(predicted))
+    return Measured.of_table(
+        task.truth(truth.targets[np.asarray(rows, np.intp)]), task.predicted(task.adjusted(predicted))
+    )
 
 
 def share_of(predictor: Predicts, images: Images, rows: Sequence[int], ranks: Ranks) -> list[int]:

@@ -28,6 +28,7 @@ from podium.data.store import Store
 from podium.data.views import Images, Montages
 from podium.errors import DataError, storage_error
 from podium.files import is_complete, mark_complete, remove_leftovers, size_text
+from podium.ledger.fitted import settled
 from podium.ledger.fold_runs import FoldRun, fold_run_name
 from podium.metrics import Measured, Metric
 from podium.models.content import check_same_weights
@@ -181,6 +182,7 @@ def _train_fold(
             model = with_sync_norm(model)
         if not ranks.first:  # dropout differs, as it does within a batch
             torch.manual_seed(derived_seed(mixed, ranks.rank))
+        task = task.with_predict(settled(recipe, folder).predict)
         quick, final = (Predictor(fabric, [model], task, while_training=early) for early in (True, False))
         views = list(data.stores.views.values())
         label = f"fold {fold}" + (f" seed {seed}" if seed else "")
