@@ -64,7 +64,7 @@ class StandIn:
     def __post_init__(self):
         self.tried = [Tried(0, "baseline", self.recipe)]
         self.runs, self.height, self.level = {0: {}}, {0: 0.0}, {}
-        self.best, self.calls = 0, []
+        self.best, self.calls, self.careful = 0, [], {}
         for seed in (0, 1):
             for fold in range(self.k):
                 self._train(0, fold, seed)
@@ -85,8 +85,8 @@ class StandIn:
     def seconds(self, id=None):
         return 60.0 * self.fold_runs(id)
 
-    def attempt(self, name, settings, *, why, link, careful, most):
-        self.calls.append((name, most))
+    def attempt(self, name, settings, *, why, link, careful, seeds):
+        self.calls.append((name, seeds))
         if name in self.refuses:
             raise self.refuses[name]
         assert name not in [a.name for a in self.tried], f"{name} is tried twice"
@@ -95,10 +95,12 @@ class StandIn:
         self.tried.append(Tried(id, name, recipe, champion.id, None, why, tuple(settings)))
         gained = sum(self.effects.get(change, 0.0) for change in changes_of(name, self.catalog))
         self.runs[id], self.height[id] = {}, self.height[champion.id] + gained
-        return self.resume(id, careful=careful, most=most)
+        self.careful[id] = careful
+        return self.resume(id, careful=False, seeds=seeds)
 
-    def resume(self, id, *, careful, most):
-        rule = replace(CAREFUL if careful else RULE, seeds=2 if most is None else 1)
+    def resume(self, id, *, careful, seeds):
+        self.careful[id] |= careful
+        rule = replace(CAREFUL if self.careful[id] else RULE, seeds=seeds)
         order, parent = fold_order(self.k, id), self.tried[self.tried[id].parent]
         while True:
             decision = self._judge(id, parent.id, order, rule)

@@ -14,7 +14,7 @@ from podium.climb.catalog import Catalog, load_catalog
 from podium.climb.claim import Claim
 from podium.climb.driver import Climb
 from podium.climb.guards import Place
-from podium.climb.journal import Journal
+from podium.climb.journal import FILE, Journal
 from podium.climb.moves import changes_of
 from podium.data.plan import Aim, has_gpu
 from podium.errors import ConfigError, LedgerError, PodiumError
@@ -25,7 +25,8 @@ from podium.ledger.fold_runs import FoldRun
 from podium.ledger.judge import Judge
 from podium.ledger.verdict import compare, paired_runs
 from podium.plugins import kept_files
-from podium.recipe import Recipe, prediction_only
+from podium.progress import say
+from podium.recipe import Recipe
 
 if TYPE_CHECKING:
     from podium.workspace import Workspace
@@ -53,21 +54,17 @@ class Here:
         """Every readable attempt, by number."""
         return self.space.attempts.all()
 
-    def attempt(
-        self, name: str, settings: Sequence[str], *, why: str, link: str, careful: bool, most: int | None
-    ) -> Attempt:
-        """Race a change of the champion; with less than every seed of every fold left, on one seed a fold."""
-        seeds = None if most is None else 1
+    def attempt(self, name: str, settings: Sequence[str], *, why: str, link: str, careful: bool, seeds: int) -> Attempt:
+        """Race a change of the champion."""
         return self.space.attempt(name, settings, why=why, link=link, careful=careful, seeds=seeds)
 
-    def resume(self, id: int, *, careful: bool, most: int | None) -> Attempt:
-        """Go on with an attempt."""
-        race: dict[str, Any] = {} if most is None else {"seeds": 1}
-        return self.space.resume(id, **(race | ({"careful": True} if careful else {})))
+    def resume(self, id: int, *, careful: bool, seeds: int) -> Attempt:
+        """Go on with an attempt; one that was careful from the beginning stays so."""
+        return self.space.resume(id, seeds=seeds, **({"careful": True} if careful else {}))
 
     def fold_runs(self, id: int | None = None) -> int:
-        """Trainings so far."""
-        return sum(len(a.runs) for a in self._of(id) if not prediction_only(a.change))
+        """Trainings so far; a run that another's weights predict is none."""
+        return sum("trained_in" not in run.facts for a in self._of(id) for run in a.runs)
 
     def seconds(self, id: int | None = None) -> float:
         """Their time."""
@@ -166,34 +163,38 @@ def open_climb(
     """A new climb, or the one that was not ended, with its budget or another.
 
     Args:
-        write: Note it in `climb.toml`.
+        learn: Folders of other workspaces, see `learnt`.
+        write: Note it in `climb.toml`; if not, it needs no budget.
 
     Raises:
-        ConfigError: if there is no budget, or two.
+        ConfigError: if there is no budget, or two; or the catalogue is wrong.
         LedgerError: if there is no baseline whose noise floor is known.
     """
     if fold_runs is not None and hours is not None:
         raise ConfigError("--fold-runs and --hours", expected="one of them")
     ledger, journal = Here(space), Journal.find(space.root)
     _require_noise(ledger)
-    going = journal is not None and not journal.done
-    if not going and fold_runs is None and hours is None:
-        raise ConfigError(
-            "no budget is given", expected="--fold-runs N or --hours H", remedy="for instance: podium climb --hours 8"
-        )
-    if not going or journal is None:
-        first = 1 + max(a.id for a in ledger.attempts())
-        journal = Journal.begin(seed=seed or 0, runs_before=ledger.fold_runs(), first=first)
-    changes: dict[str, Any] = {}
-    if fold_runs is not None or hours is not None:
-        changes |= {"fold_runs": fold_runs, "hours": hours}
-    if catalog is not None:
-        changes |= {"catalog": str(catalog.resolve())}
-    if seed is not None:
-        changes |= {"seed": seed}
-    journal = journal.noted(space.root, **changes) if write else journal.model_copy(update=changes)
+    budget: dict[str, Any] = {} if fold_runs is hours is None else {"fold_runs": fold_runs, "hours": hours}
+    if journal is None or journal.done:
+        if write and not budget:
+            raise ConfigError(
+                "no budget is given",
+                expected="--fold-runs N or --hours H",
+                remedy="for instance: podium climb --hours 8",
+            )
+        first, stood = 1 + max(a.id for a in ledger.attempts()), ledger.champion().id
+        journal = Journal.begin(seed=0, runs_before=ledger.fold_runs(), first=first, stood=stood)
+    elif write:
+        say(f"climb: going on with the one begun {journal.begun}; to begin another, delete {FILE}")
+    given: dict[str, Any] = {"catalog": str(catalog.resolve()) if catalog else None, "seed": seed}
+    given["learn"] = [str(folder.resolve()) for folder in learn] or None
+    journal = journal.model_copy(update=budget | {key: value for key, value in given.items() if value is not None})
     chosen = load_catalog(Path(journal.catalog) if journal.catalog else None)
-    return Climb(ledger, chosen, place_of(space), space.root, journal, learnt(learn, chosen))
+    elsewhere = learnt([Path(folder) for folder in journal.learn], chosen)
+    climb = Climb(ledger, chosen, place_of(space), space.root, journal, elsewhere)
+    if write:
+        journal.noted(space.root)
+    return climb
 
 
 def _require_noise(ledger: Here) -> None:

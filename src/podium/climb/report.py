@@ -64,7 +64,7 @@ class Report:
         ours = [a for a in state.attempts if _belongs(a, climb)]
         rows = tuple(_row(a, climb) for a in ours)
         lineage = _lineage(state.champion, {a.id: a for a in state.attempts})
-        accepted = [a for a in lineage if a.id >= journal.first and a.verdict]
+        accepted = [a for a in lineage if _belongs(a, climb) and a.verdict]
         floors = [a.verdict.noise_floor for a in ours if a.verdict and a.verdict.noise_floor]
         trained = [row.fold_runs for row in rows if row.fold_runs]
         fits = state.fits()
@@ -113,7 +113,7 @@ class Report:
     def _claimed(self, shown: int) -> list[str]:
         claim = self.journal.claim
         if claim is None:
-            if self.champion[0] < self.journal.first:
+            if self.champion[0] == self.journal.stood:
                 return ["no change was accepted: what stood before stands"]
             return [f"the verdicts promise {self.promised:+.{shown}f} {self.metric}; not yet checked with new seeds"]
         folds = f"{claim.folds} fold{'s' * (claim.folds != 1)}"
