@@ -60,6 +60,10 @@ class DataConfig(Config):
     inputs_csv: Patterns | None = Field(None, description="or of this CSV file (or several), for test images too")
     inputs_id_column: str | None = Field(None, description="the id column of inputs_csv")
     val_images: str | None = Field(None, description="glob of the official validation images, part of train_images")
+    train_list: Patterns | None = Field(
+        None, description="text file (or several) with an id a line: these of train_images are to be trained on"
+    )
+    val_list: str | None = Field(None, description="text file with an id a line: the official validation images")
     test_images: Patterns | None = Field(None, description="glob of the test images")
     test_masks: Patterns | None = Field(None, description="masks of the test images, where they are published")
     sample_submission: str | None = Field(None, description="CSV whose ids a submission must have, in this order")
@@ -70,7 +74,7 @@ class DataConfig(Config):
 
     @field_validator(
         "train_images", "train_masks", "train_rle", "train_csv", "val_images", "test_images", "test_masks",
-        "sample_submission", "group_csv", "inputs_csv",
+        "sample_submission", "group_csv", "inputs_csv", "train_list", "val_list",
     )  # fmt: skip
     @classmethod
     def _lies_in_data(cls, value: Patterns | None) -> Patterns | None:

@@ -160,7 +160,13 @@ def pair_masks(layout: Layout) -> list[Pairing]:
     ]
     pairs += [within for folder in layout.folders if (within := _pair_within(folder)) is not None]
     pairs = [p for p in pairs if not any(o.masks is p.images for o in pairs if o is not p)]
+    own = {id(p.images) for p in pairs if _name(p.images) == _name(p.masks)}  # images/p01 beside masks/p01, masks/p02
+    pairs = [p for p in pairs if id(p.images) not in own or _name(p.images) == _name(p.masks)]
     return sorted(pairs, key=lambda p: (bool(TEST_WORDS.search(p.images.path)), -len(p.ids), p.images.path))
+
+
+def _name(folder: ImageFolder) -> str:
+    return folder.path.rpartition("/")[2]
 
 
 def _pair(images: ImageFolder, masks_folder: ImageFolder, n_folders: int) -> Pairing | None:
@@ -184,7 +190,8 @@ def _pair(images: ImageFolder, masks_folder: ImageFolder, n_folders: int) -> Pai
         pair = Pairing(images, masks_folder, *both[1], image_affix=both[0])
     else:
         return None
-    enough = len(pair.ids) >= max(1, len(images.files) // 2)
+    most = named and len(pair.ids) * 10 >= 9 * len(masks_folder.files) > 0  # many images may have no mask
+    enough = most or len(pair.ids) >= max(1, len(images.files) // 2)
     return pair if enough and (named or look_like_masks(spread(list(masks_folder.files.values()), 6))) else None
 
 
@@ -243,7 +250,8 @@ def _affix(images: Iterable[str], masks_stems: Iterable[str]) -> tuple[str, str]
     votes: Counter[tuple[str, str]] = Counter()
     some = list(images)[:200]
     same = sum(s in stems for s in some)
-    if same * 2 > len(some):
+    known = set(images)
+    if same * 2 > len(some) or sum(s in known for s in stems) > 0.9 * len(stems):
         return "", ""
     ordered = sorted(stems)
     for image in some:
@@ -307,9 +315,7 @@ def pattern_of(folder: ImageFolder, pairs: Sequence[Pairing], views: Sequence[st
     return folder.pattern(stem=f"{glob.escape(before)}{{id}}{glob.escape(after)}" if alike else "*")
 
 
-def test_folder(
-    layout: Layout, pairs: Sequence[Pairing], wanted: set[str], views: Sequence[str] = ()
-) -> ImageFolder | None:
+def test_folder(layout: Layout, pairs: Sequence[Pairing], wanted: set[str], views: Sequence[str]) -> ImageFolder | None:
     """The folder of test images: the one that holds the sample submission's ids, or that is called test."""
     wanted = {f"{id}_{view}" for id in wanted for view in views} or wanted
     taken = {id(f) for pair in pairs for f in (pair.images, pair.masks)}

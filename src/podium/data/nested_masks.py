@@ -1,4 +1,4 @@
-"""Images and masks in folders of a split's cities, cases or days: left/train/aachen/a_left.png beside gt/train/aachen/…"""
+"""Images and masks in folders of a split's cities or cases: left/train/aachen/a_left.png, gt/train/aachen/a_gt.png."""
 
 from __future__ import annotations
 

@@ -30,7 +30,10 @@ from podium.host.truth import truth_of
 from podium.progress import say, track
 
 GROUPING = ("group", "group_csv", "group_id_column", "group_column")
-PLACES = ("train_images", "val_images", "train_masks", "test_images", "test_masks", "sample_submission")
+PLACES = (
+    *("train_images", "val_images", "train_list", "val_list", "train_masks", "test_images", "test_masks"),
+    "sample_submission",
+)
 """Keys of [data] that say where things lie, which the new layout sets anew."""
 
 INPUTS = "model_inputs.csv"

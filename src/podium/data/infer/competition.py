@@ -12,7 +12,9 @@ from podium.data.infer.groups import infer_groups
 from podium.data.infer.inputs import infer_inputs
 from podium.data.infer.label_rows import not_read
 from podium.data.infer.labels import ClassFolders, LabelTable, class_folders, label_table
+from podium.data.infer.lists import infer_lists
 from podium.data.infer.mask_layouts import mask_folders, one, own_folders
+from podium.data.infer.named_files import named_files
 from podium.data.infer.rle_tables import RleTable, rle_tables
 from podium.data.infer.spelling import class_names
 from podium.data.infer.submissions import rle_submission, value_submission
@@ -22,6 +24,7 @@ from podium.data.layout import (
     ImageFolder,
     Layout,
     Pairing,
+    other_drawings,
     pair_masks,
     pattern_of,
     scan,
@@ -30,6 +33,9 @@ from podium.data.layout import (
 from podium.data.nested_masks import nested_pairs
 from podium.data.sample_folders import SampleFolders, sample_folders
 from podium.errors import DataError
+
+MANY_PAIRS = 6
+"""Folders of images with masks; more are not official splits, but cases, cities or days."""
 
 
 def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
@@ -45,7 +51,9 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     """
     layout = scan(root)
     own = sample_folders(layout)
-    pairs = pair_masks(layout) or nested_pairs(layout)
+    pairs = pair_masks(layout)
+    if not pairs or len({p.images.path for p in pairs}) > MANY_PAIRS:
+        pairs = nested_pairs(layout) or pairs
     masks = bool(pairs) or any(f.masks for f in own)
     samples, truths = rle_tables(layout, sample=True), rle_tables(layout, sample=False, needed=not masks)
     draft = Draft({"name": name, "task": "segmentation", "data": {}})
@@ -58,7 +66,11 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     elif (table := label_table(layout, targets)) is not None:
         ids = _table(draft, layout, table)
     elif (folders := class_folders(layout)) is not None:
-        ids = _class_folders(draft, folders)
+        what = "folders of images beside each other, called like classes", "folders", "the names of the folders"
+        ids = _class_folders(draft, folders, *what)
+    elif (files := named_files(layout)) is not None:
+        what = "image names are a class and a number", "names", "what the image names begin with"
+        ids = _class_folders(draft, files, *what)
     else:
         raise _no_targets(layout)
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
@@ -71,6 +83,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
         rle_submission(draft, layout, train[0] if train else None, samples, truths)
     else:
         value_submission(draft, given)
+    infer_lists(draft, layout, ids)
     infer_groups(draft, layout, ids)
     infer_inputs(draft, layout, ids)
     _metric(draft, layout, ids)
@@ -160,12 +173,12 @@ def _table(draft: Draft, layout: Layout, table: LabelTable) -> list[str]:
     return ids
 
 
-def _class_folders(draft: Draft, folders: ClassFolders) -> list[str]:
-    draft.put("task", "classification", "folders of images beside each other, called like classes")
+def _class_folders(draft: Draft, folders: ClassFolders, why: str, where: str, source: str) -> list[str]:
+    draft.put("task", "classification", why)
     n = len(folders.classes)
-    draft.put("data.train_images", one(folders.patterns), f"{folders.files} images in folders of {n} classes")
+    draft.put("data.train_images", one(folders.patterns), f"{folders.files} images in {where} of {n} classes")
     draft.tree["classes"] = folders.classes
-    draft.why["classes"] = "the names of the folders"
+    draft.why["classes"] = source
     if folders.val:
         draft.put("data.val_images", folders.val, "the folder's name says validation")
     if folders.test:
@@ -190,7 +203,7 @@ def _test(
     views = draft.tree["data"].get("views", [])
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
     folder, known = test_folder(layout, train, wanted, views), listed(draft.tree["data"]["train_images"])
-    masked = [p for p in pairs if p not in train]
+    masked = _drawn_once([p for p in pairs if p not in train])
     tested = {p.id_of(stem) for p in masked for stem in p.images.files}
     if masked and "test_masks" in draft.tree["data"] and wanted <= tested:
         patterns = list(dict.fromkeys(p.images_pattern for p in masked))
@@ -204,6 +217,14 @@ def _test(
         for key in ("test_masks", "sample_submission"):
             draft.tree["data"].pop(key, None)
             draft.why.pop(f"data.{key}", None)
+
+
+def _drawn_once(pairs: Sequence[Pairing]) -> list[Pairing]:
+    """One pair for each folder of images."""
+    first: dict[int, Pairing] = {}
+    for pair in [p for p in pairs if p not in other_drawings([o for o in pairs if o.images is p.images])]:
+        first.setdefault(id(pair.images), pair)
+    return list(first.values())
 
 
 def _metric(draft: Draft, layout: Layout, ids: Sequence[str]) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import PurePath
 
 import polars as pl
 
+from podium.data.competition import listed
 from podium.data.infer.draft import Draft
 from podium.data.infer.rle_tables import id_column
-from podium.data.layout import Layout
+from podium.data.layout import Layout, split_of
 
 GROUP_WORDS = re.compile(
     r"^(group|car|patient|subject|person|case|video|sequence|seq|scene|scan|volume|clip|series|study|slide|lesion|house|"
@@ -25,7 +27,8 @@ _ANSWERS = {"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "y", "n", ""}
 def infer_groups(draft: Draft, layout: Layout, ids: Iterable[str]) -> None:
     """Groups that belong together: a telling column of a table, or ids that share a beginning."""
     ids = list(ids)
-    if len(set(ids)) < len(ids):  # two splits use the same names
+    if len(set(ids)) < len(ids):  # two splits use the same names; or cases do: 001.png in each
+        _by_folder(draft)
         return
     by_table = _group_column(layout, set(ids))
     by_name = _group_pattern(ids)
@@ -51,6 +54,16 @@ def infer_groups(draft: Draft, layout: Layout, ids: Iterable[str]) -> None:
             by_name[0],
             f"{_count(by_name[1])} groups by the beginning of the id; remove it if they are unrelated",
         )
+
+
+def _by_folder(draft: Draft) -> None:
+    """A folder of slices or frames for each case; its name stands before the ids."""
+    names = [PurePath(p).parent.name for p in listed(draft.tree["data"]["train_images"])]
+    if len(set(names)) == len(names) > 2 and not any(split_of(name) for name in names):
+        pattern = f"^(?P<group>{'|'.join(map(re.escape, names))})_"
+        draft.put("data.group", pattern, f"{len(names)} folders use the same names; remove it if they are unrelated")
+        if len(names) < 5:
+            draft.put("folds.k", len(names), f"there are {len(names)} groups to split")
 
 
 def _count(groups: dict[str, str]) -> int:
