@@ -24,6 +24,10 @@ class TestUNetOfPatches(BaseModelTester):
     settings = "arch=unet width=0.25 depth=4 patch=2"
 
 
+class TestUNetSupervised(BaseModelTester):
+    settings = "arch=unet width=0.25 depth=4 patch=2 supervised=2"
+
+
 class TestSegNet(BaseModelTester):
     settings = "arch=segnet width=0.125"
     bf16_error = 0.8

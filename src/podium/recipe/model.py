@@ -18,6 +18,9 @@ class ModelConfig(Config):
     patch: int = Field(
         1, ge=1, le=8, description="sides of squares of pixels that are channels inside the network; 2: faster (unet)"
     )
+    supervised: int = Field(
+        0, ge=0, le=5, description="levels of the decoder that predict too while training (unet); see loss.auxiliary"
+    )
     norm: Literal["batch", "group", "none"] = Field("batch", description="normalisation after each convolution (unet)")
     upsample: Literal["nearest", "bilinear", "deconv", "deconv3", "deconv4"] | None = Field(
         None,
