@@ -87,6 +87,6 @@ class TestAlbuNet34Deconv(BaseModelTester):
 
 
 def test_every_architecture_of_podium_is_here() -> None:
-    tested = {test.config().arch for test in BaseModelTester.__subclasses__()}
+    tested = {test.config().arch for test in BaseModelTester.__subclasses__() if hasattr(test, "settings")}
     own = {name for name, spec in MODELS.items() if spec.dense and not name.startswith("smp.")}
     assert own <= tested
