@@ -20,12 +20,12 @@ class TestUNetDeconv(BaseModelTester):
     settings = "arch=unet width=0.25 norm=none upsample=deconv depth=4"
 
 
-class TestUNetOfPatches(BaseModelTester):
-    settings = "arch=unet width=0.25 depth=4 patch=2"
+class TestUNetSmall(BaseModelTester):
+    settings = "arch=unet_small width=0.25"
 
 
 class TestUNetSupervised(BaseModelTester):
-    settings = "arch=unet width=0.25 depth=4 patch=2 supervised=2"
+    settings = "arch=unet_small width=0.25 supervised=2"
 
 
 class TestSegNet(BaseModelTester):
