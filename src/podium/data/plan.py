@@ -294,7 +294,7 @@ def ema_decay(steps: float) -> float:
 
 
 def _why_of_training(n: int, aim: Aim, machine: str, time: str | None, *, hurried: bool, length: str) -> dict[str, str]:
-    quick = ", on twice as many images a second as unet with half the filters" if hurried and aim.dense else ""
+    quick = ", twice as quick as unet" if hurried and aim.dense else ""
     larger = f"{'smp.Unet' if aim.dense else 'timm'}, with model.encoder and model.pretrained"
     why = {
         "model.arch": f"learns from scratch{quick}; with weights at hand: {larger}",
