@@ -48,3 +48,15 @@ def test_in_a_workspace_the_size_is_that_of_its_trainings(workspace, monkeypatch
     assert {row["name"] for row in found["models"]} == {"albunet34", "linknet34"}
     cropped = json.loads(run("net34", "--size", "40", "--json").stdout)
     assert (cropped["height"], cropped["width"]) == (64, 64)  # padded to a multiple of 32
+
+
+def test_encoders_are_listed_by_what_takes_them():
+    found = json.loads(run("squeezenet", "--encoders", "--json").stdout)
+    assert found["smp.*, features"] == ["squeezenet1_1"]
+    assert found["pspnet"] == []
+    done = run("resnet101", "--encoders")
+    assert "pspnet: resnet101" in done.stdout.splitlines()
+    assert "model.encoder=ENCODER" in done.stderr
+    done = CliRunner().invoke(app, ["models", "resnet3x", "--encoders"])
+    assert done.exit_code != 0
+    assert "did you mean 'resnet34'" in str(done.exception)

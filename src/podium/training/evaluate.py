@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from statistics import median
 from typing import Any, Protocol
 
 import numpy as np
@@ -214,6 +215,9 @@ def evaluating(models: Sequence[nn.Module]) -> Iterator[None]:
 FEW = 8
 """Samples that are enough to see how long one takes."""
 
+TRIES = 3
+"""How often they are timed: on a machine that others use, one time may be many times too long."""
+
 Keep = Callable[[int, Array], None]
 
 
@@ -253,9 +257,12 @@ def seconds_to_evaluate(predictor: Predicts, images: Images, truth: Store | Valu
     """About how long `evaluate` of ``rows`` will take, from a few of them, evenly spread."""
     some = list(rows)[:: max(1, len(rows) // FEW)][:FEW]
     evaluate(predictor, images, truth, some[:2])  # kernels are chosen, files paged in
-    started = time.monotonic()
-    evaluate(predictor, images, truth, some)
-    return (time.monotonic() - started) / len(some) * len(rows)
+    times = []
+    for _ in range(TRIES):
+        started = time.monotonic()
+        evaluate(predictor, images, truth, some)
+        times.append(time.monotonic() - started)
+    return median(times) / len(some) * len(rows)
 
 
 def _evaluate_values(
