@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from podium.config import flatten
 from podium.data.competition import Competition
 from podium.data.ready import Prepared
 from podium.errors import LedgerError
@@ -278,7 +277,17 @@ def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) 
 
 
 def _files(recipe: Recipe) -> dict[str, Path]:
-    return files_of(value for _, value in flatten(recipe.tree()))
+    """The user's files that a recipe names, be it as a value or, as losses are, as a key."""
+
+    def words(tree: Any) -> Iterator[str]:
+        if isinstance(tree, Mapping):
+            yield from (word for pair in tree.items() for part in pair for word in words(part))
+        elif isinstance(tree, list):
+            yield from (word for part in tree for word in words(part))
+        elif isinstance(tree, str):
+            yield tree
+
+    return files_of(words(recipe.tree()))
 
 
 def _changed(before: dict[str, str], code: dict[str, Path]) -> Change:

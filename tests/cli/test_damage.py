@@ -73,7 +73,7 @@ def test_a_damaged_attempt_is_never_written_over(trained_workspace: Path) -> Non
     assert "change.toml" in damaged[0]
     before = times_below(baseline(space))
     fails(space, "baseline", *SMALL, says=[change, "not valid TOML"])
-    fails(space, "predict", says=["no champion"])
+    fails(space, "predict", says=[change, "not valid TOML"])
     assert times_below(baseline(space)) == before
     assert [p.name for p in (space / "attempts").iterdir()] == ["0000-baseline"]
     change.write_text(text)

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from podium.cli import app
-from podium.cli.output import JSON, emit, next_command, table
+from podium.cli.output import JSON, emit, next_command, numbers, table
 
 SETTINGS = typer.Argument(None, metavar="[KEY=VALUE]", help="Settings, for instance optim.lr=3e-4.")
 
@@ -64,7 +64,7 @@ def try_(
     """
     from podium.workspace import Workspace
 
-    space, only = Workspace.open(), _numbers(folds)
+    space, only = Workspace.open(), numbers(folds)
     with space.lock():
         attempt = space.attempt(
             name, settings or [], why=why, parent=parent, link=link, careful=careful, folds=only or [], seeds=seeds
@@ -84,7 +84,7 @@ def resume(
     from podium.workspace import Workspace
 
     space = Workspace.open()
-    given = {"careful": careful, "folds": _numbers(folds), "seeds": seeds}
+    given = {"careful": careful, "folds": numbers(folds), "seeds": seeds}
     with space.lock():
         done = space.resume(attempt, **{key: value for key, value in given.items() if value is not None})
     _after(space, done, as_json)
@@ -140,15 +140,6 @@ def adopt(
     with space.lock():
         attempt = space.adopt(folder)
     _after(space, attempt, as_json)
-
-
-def _numbers(text: str | None) -> list[int] | None:
-    if text is None or text == "all":
-        return None if text is None else []
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is not a list of folds, such as 0,2", param_hint="--folds") from None
 
 
 def _after(space: Any, attempt: Any, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Commands that read the ledger back: attempts, show."""
+"""Commands that read the ledger back: attempts, show, revisit, reproduce."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from podium.cli import app
-from podium.cli.output import JSON, emit, next_command
+from podium.cli.output import JSON, emit, next_command, numbers
 
 if TYPE_CHECKING:
     from podium.ledger.views import Ledger
@@ -75,6 +75,47 @@ def show(
     for line in [*([gains.told()] if gains and gains.samples else []), *drawn.told()]:
         print(line)
     next_command(*([f"podium resume {details.attempt.id}"] if details.unfinished else []), "podium attempts")
+
+
+@app.command()
+def revisit(as_json: bool = JSON) -> None:
+    """List the attempts whose NO was close, for when ideas run out: in careful mode they might have been a YES."""
+    from podium.ledger.views.near import near_the_line, told
+    from podium.readback import read_ledger
+    from podium.workspace import Workspace
+
+    ledger, damaged = read_ledger(Workspace.open())
+    near = near_the_line(ledger)
+    if as_json:
+        emit({"attempts": [one.tree() for one in near], "damaged": damaged})
+        return
+    print("\n".join([*(f"left out: {line}" for line in damaged), *told(near, ledger.decimals)]))
+    together = ["podium combine " + " ".join(str(one.entry.id) for one in near[:2])] if len(near) > 1 else []
+    next_command(*([near[0].again()] if near else ["podium try NAME key=value --why '…'"]), *together)
+
+
+@app.command()
+def reproduce(
+    attempt: str = typer.Argument(..., help="Number or name."),
+    folds: str = typer.Option(None, "--folds", metavar="0,2", help="Only these folds (default: all it has)."),
+    as_json: bool = JSON,
+) -> None:
+    """Train an attempt once more with its recipe, seeds and files, and compare: are the scores the same?
+
+    Nothing of the attempt is changed.
+    """
+    from podium.reproduce import reproduce as again
+    from podium.workspace import Workspace
+
+    space, only = Workspace.open(), numbers(folds)
+    with space.lock():
+        found, runs = again(space, attempt, only or [])
+    if as_json:
+        emit({"id": found.id, "name": found.name, "fold_runs": [run.tree() for run in runs]})
+        return
+    floor = found.verdict.noise_floor if found.verdict else None
+    print("\n".join([f"attempt {found.id} {found.name}", *(run.told(floor) for run in runs)]))
+    next_command(f"podium show {found.id}", "podium attempts")
 
 
 def _print_table(ledger: Ledger, wide: bool) -> None:

@@ -38,6 +38,16 @@ def _text(value: Any) -> str:
     return f"{value:.5f}" if isinstance(value, float) else str(value)
 
 
+def numbers(text: str | None, option: str = "--folds") -> list[int] | None:
+    """`0,2` as numbers; `all` as none of them in particular, which an empty list stands for."""
+    if text is None or text == "all":
+        return None if text is None else []
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not a list of folds, such as 0,2", param_hint=option) from None
+
+
 def next_command(*commands: str) -> None:
     """Tell what to type next, on stderr."""
     print("next: " + "   or: ".join(commands), file=sys.stderr)

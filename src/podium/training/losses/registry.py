@@ -80,14 +80,20 @@ def register_loss(
     """
 
     def register(function: LossFunction) -> LossFunction:
-        hints = get_type_hints(function, include_extras=True)
-        keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-        fields: dict[str, Any] = {p.name: (hints[p.name], p.default) for p in keywords}
-        options = create_model(f"{name}_options", __base__=Config, **fields)
-        LOSSES[name] = LossSpec(name, function, kinds, options, only or {})
+        LOSSES[name] = spec_of(name, function, kinds, only)
         return function
 
     return register
+
+
+def spec_of(
+    name: str, function: LossFunction, kinds: tuple[Kind, ...], only: Mapping[str, Kind] | None = None
+) -> LossSpec:
+    """A function as a loss, its keyword arguments as its options."""
+    hints = get_type_hints(function, include_extras=True)
+    keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    fields: dict[str, Any] = {p.name: (hints[p.name], p.default) for p in keywords}
+    return LossSpec(name, function, kinds, create_model("options", __base__=Config, **fields), only or {})
 
 
 def fitting(kind: Kind) -> list[str]:

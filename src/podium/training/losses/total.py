@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from podium.errors import ConfigError, TrainingError, nearest
 from podium.recipe import DEFAULT_TERMS, LossConfig
 from podium.training.losses.case import IN_WORDS, Kind, make_case
+from podium.training.losses.own import own_loss
 from podium.training.losses.registry import LOSSES, LossFunction, fitting
 
 
@@ -128,15 +129,15 @@ def create_loss(config: LossConfig, kind: Kind = "planes", auxiliary: Sequence[f
     terms = []
     for name, share in config.terms.items():
         where = f"loss.terms.{name}"
-        if name not in LOSSES:
+        if name not in LOSSES and ".py" not in name:
             names = fitting(kind)
             raise ConfigError(
                 f"unknown loss '{name}'",
                 where=where,
-                expected="one of: " + ", ".join(names),
+                expected=f"a file of your own (file.py:name), or one of: {', '.join(names)}",
                 remedy=nearest(name, names),
             )
-        spec = LOSSES[name]
+        spec = LOSSES[name] if name in LOSSES else own_loss(name)
         if kind not in spec.kinds:
             default = ", ".join(f"{k}={v}" for k, v in DEFAULT_TERMS[kind].items())
             raise ConfigError(
