@@ -62,8 +62,9 @@ class _Pass:
             return None
         from isal import igzip, isal_zlib
 
-        with open(path, "rb") as f, contextlib.suppress(EOFError, OSError, isal_zlib.error):
-            good = False  # of a damaged gzip: told of by the closer look
+        good = False
+        damaged: tuple[type[Exception], ...] = (EOFError, OSError, isal_zlib.error)  # type: ignore[assignment]
+        with contextlib.suppress(*damaged), open(path, "rb") as f:  # the closer look tells of it
             if f.peek(2)[:2] == b"\x1f\x8b":
                 with igzip.open(f, "rb") as unzipped:  # type: ignore[no-untyped-call]
                     good = self._read(unzipped)
