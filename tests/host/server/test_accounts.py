@@ -135,7 +135,11 @@ def test_the_database_of_a_newer_version_and_a_damaged_one_are_not_touched(tmp_p
 
 
 def test_what_fails_within_a_transaction_leaves_nothing(house):
-    with pytest.raises(ZeroDivisionError), house.host.db.write() as db:
-        db.execute("INSERT INTO users (name, key, created) VALUES ('x', 'x', '')")
-        _ = 1 / 0
+    def fail():
+        with house.host.db.write() as db:
+            db.execute("INSERT INTO users (name, key, created) VALUES ('x', 'x', '')")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert house.host.accounts.everybody() == []

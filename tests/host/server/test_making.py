@@ -82,7 +82,7 @@ def leak_sample(source, house):
 @pytest.mark.parametrize(
     ("leak", "told"),
     [
-        (leak_solution, "this is the solution"),
+        (leak_solution, "the solution itself is among the data"),
         (leak_mask, "an image beside that of the hidden sample"),
         (leak_row, "a table with 12 rows about hidden samples"),
         (leak_sample, "the sample submission has different values"),
@@ -179,9 +179,8 @@ def test_an_own_metric_comes_along_and_its_direction_is_spelt_out(host, tmp_path
         "half.kind = 'overlap'\nhalf.greater_is_better = False\n"
     )
     monkeypatch.chdir(tmp_path)
-    new_competition(
-        host, "own", house.folder / "source", ["metric=mine.py:half"], solution=house.folder / "solution.csv"
-    )
+    hidden = house.folder / "solution.csv"
+    new_competition(host, "own", house.folder / "source", ["metric=mine.py:half"], solution=hidden)
     hosted = host.competitions.get("own")
     assert (hosted.spec.metric, hosted.metric_name, hosted.greater_is_better) == ("mine.py:half:min", "half", False)
     assert (hosted.folder / "mine.py").is_file()
@@ -190,7 +189,7 @@ def test_an_own_metric_comes_along_and_its_direction_is_spelt_out(host, tmp_path
 
 def test_the_server_starts_without_torch():
     code = (
-        "import sys\nfor name in ('torch', 'torchvision', 'lightning_fabric', 'timm', 'segmentation_models_pytorch', 'sklearn'):\n"
+        "import sys\nfor name in ('torch', 'torchvision', 'lightning_fabric', 'timm', 'sklearn', 'pandas'):\n"
         "    sys.modules[name] = None\n"
         "import podium.cli.host, podium.host.server.app, podium.host.server.serving, podium.host.server.from_data\n"
         "import podium.host.server.marking\nfrom podium.host.server.app import make_app\n"
