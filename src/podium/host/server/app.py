@@ -79,7 +79,9 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 async def _plain(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return failure(error.status_code, str(error.detail))
+    answer = failure(error.status_code, str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _broken(_: Request, error: Exception) -> Response:

@@ -17,7 +17,7 @@ from podium.host.server.spec import Rules
 from podium.metrics import METRICS
 
 SPEC, RULES, DESCRIPTION, SOLUTION = "competition.toml", "rules.toml", "description.md", "solution.csv"
-DATA, BUNDLE = "data", "bundle.zip"
+DATA, BUNDLE, TRUTH = "data", "bundle.zip", "truth"
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?")
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -36,15 +38,9 @@ HEADERS = [
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 ]
 
+CLOSE = {"connection": "close"}
+
 UPLOADS = ("/api/v1/uploads/", "/api/uploads/")
-
-
-class Slow(Exception):
-    """A body that does not come."""
-
-
-class Large(Exception):
-    """A body that is larger than any that is asked for here."""
 
 
 class Guard:
@@ -63,12 +59,9 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun = False
 
         async def answer(message: Message) -> None:
-            nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
                 names = {name for name, _ in message["headers"]}
                 message["headers"] = [*message["headers"], *(h for h in HEADERS if h[0] not in names)]
             await send(message)
@@ -78,11 +71,7 @@ class Guard:
             await reply(answer, *refused)
             return
         scope["headers"] = [h for h in scope["headers"] if h[0] != TARGET]
-        try:
-            await self.app(scope, self._bounded(scope, receive), answer)
-        except (Slow, Large) as error:
-            if not begun:
-                await reply(answer, 408 if isinstance(error, Slow) else 413, str(error))
+        await self.app(scope, self._bounded(scope, receive), answer)
 
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
         """The status and reason of a request that is not for this host, or too large."""
@@ -113,10 +102,10 @@ class Guard:
             try:
                 message = await asyncio.wait_for(receive(), max(left, 0.001))
             except TimeoutError:
-                raise Slow("the request came too slowly") from None
+                raise HTTPException(408, "the request came too slowly", CLOSE) from None
             size += len(message.get("body", b""))
             if size > MOST_BODY and not upload:
-                raise Large(f"a request of more than {MOST_BODY:,} bytes")
+                raise HTTPException(413, f"a request of more than {MOST_BODY:,} bytes", CLOSE)
             whole = not message.get("more_body", False)
             return message
 

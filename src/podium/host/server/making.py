@@ -19,6 +19,7 @@ from podium.host.server.competitions import (
     RULES,
     SOLUTION,
     SPEC,
+    TRUTH,
     require_slug,
     rule_comments,
 )
@@ -27,6 +28,7 @@ from podium.host.server.leaks import require_no_labels
 from podium.host.server.neutral import WRITTEN, copy_neutral
 from podium.host.server.spec import FAR_AWAY, LONG_AGO, Rules
 from podium.host.solution import Solution, read_solution, truth_format
+from podium.host.truth_store import save_runs
 from podium.metrics import get_metric
 from podium.progress import track
 
@@ -71,6 +73,7 @@ def install(
     with building(folder) as draft:
         write_atomic(draft / SOLUTION, solution.read_bytes())
         spec = _with_metric(spec, draft, solution.parent)
+        save_runs(hidden, draft / TRUTH, draft / SOLUTION)
         files = _copy_all(data, draft / DATA)
         remarks = require_no_labels(spec, draft / DATA, hidden, solution)
         _bundle(draft / DATA, draft / BUNDLE)

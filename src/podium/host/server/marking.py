@@ -10,9 +10,10 @@ from typing import Any
 from podium.data.competition import Competition
 from podium.errors import PodiumError, SubmissionError
 from podium.host.grading import Classes, grade
-from podium.host.server.competitions import SOLUTION, SPEC
+from podium.host.server.competitions import SOLUTION, SPEC, TRUTH
 from podium.host.server.incoming import opened
 from podium.host.solution import Solution, read_solution, truth_format
+from podium.host.truth_store import mapped, open_runs
 from podium.metrics import Metric, get_metric
 
 Answer = dict[str, Any]
@@ -74,7 +75,8 @@ class Marker:
                 raise PodiumError("this machine cannot cut a metric of your own off the network")
             fmt = truth_format(spec.submission, Classes.of(spec).names)
             metric = get_metric(spec.metric, folder=folder)
-            known = self._known[folder] = stamp, spec, metric, read_solution(folder / SOLUTION, fmt)
+            truth = open_runs(folder / TRUTH, folder / SOLUTION) or mapped(read_solution(folder / SOLUTION, fmt))
+            known = self._known[folder] = stamp, spec, metric, truth
         return known[1:]
 
 
