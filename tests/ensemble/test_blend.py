@@ -80,6 +80,12 @@ def test_fast_is_near(space: Workspace) -> None:
     assert space.blend(["0", "1"], fast=True).score == pytest.approx(space.blend(["0", "1"]).score, abs=0.02)
 
 
+def test_what_is_counted_from_contested_pixels_is_what_whole_masks_score(space: Workspace) -> None:
+    """A setting that changes nothing has every mask put together and decided anew."""
+    counted, decided = space.blend(["0", "1"]), space.blend(["0", "1"], changes=["predict.empty_peak=0.001"])
+    assert (counted.score, counted.naive, counted.plain) == (decided.score, decided.naive, decided.plain)
+
+
 # ------------------------------------------------------------------ from elsewhere
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from podium.ensemble.combine import Boost, Combiner, Mean, Stack
 from podium.ensemble.ground import Ground, targets_of
 from podium.ensemble.mixes import Mix, SlowMix, ValueMix
+from podium.ensemble.pixels import PixelMix
 from podium.ensemble.shares import PATIENCE, STEPS, Shares, equal, hill_climb, least_squares, whole
 from podium.ensemble.survey import Survey
 from podium.errors import ConfigError
@@ -19,6 +20,7 @@ from podium.metrics import Measured, Metric
 from podium.recipe import PredictConfig
 from podium.training.fitting import Tuning
 from podium.training.tasks import MaskTask, TableTask
+from podium.training.tasks.masks import TIDYING
 
 Floats = NDArray[np.float64]
 Weights = Literal["hill-climb", "fit", "equal", "stack", "boost"]
@@ -72,10 +74,10 @@ def fit(ground: Ground, how: Weights, mix: Mix, survey: Survey) -> Fitted:
         combiner = fitter(np.flatnonzero(ground.fold != fold), fold)
         config = _settled(ground, combiner, fold)
         by_fold[fold] = (combiner, config)
-        parts.append(ground.measured(combiner, ground.task.with_predict(config), ground.fold == fold))
+        parts.append(_measured(ground, mix, combiner, config, ground.fold == fold))
     combiner = fitter(everyone, None)
     config = _settled(ground, combiner, None)
-    naive = ground.measured(combiner, ground.task.with_predict(config))
+    naive = _measured(ground, mix, combiner, config)
     nested = _joined(parts) if parts else naive
     return Fitted(how, combiner, config, by_fold, nested, nested.score(metric), naive.score(metric))
 
@@ -106,6 +108,16 @@ def _fitter(
         "hill-climb": lambda use, but: Mean(climbed(use, but)),
     }
     return ways.get(how, stacked)
+
+
+def _measured(ground: Ground, mix: Mix, combiner: Combiner, config: PredictConfig, use: Any = None) -> Measured:
+    """What the metric reads of some samples; where all contested pixels are at hand, from those."""
+    exact = isinstance(mix, PixelMix) and mix.whole and config == ground.task.recipe.predict
+    if exact and isinstance(combiner, Mean) and not any(getattr(config, key) for key in TIDYING):
+        assert isinstance(mix, PixelMix)
+        found = mix.measured(combiner.shares)
+        return found if use is None else found.take(use)
+    return ground.measured(combiner, ground.task.with_predict(config), use)
 
 
 def _settled(ground: Ground, combiner: Combiner, but: int | None) -> PredictConfig:

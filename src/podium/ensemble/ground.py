@@ -152,7 +152,7 @@ class Ground:
             survey.add(int(self.fold[n]), *given)
             samples.append(masks)
         if plain:
-            return PixelMix(samples, self.levels, len(self.members)), survey
+            return PixelMix(samples, self.levels, len(self.members), whole=not fast), survey
         return SlowMix(len(self.members), self.measured), survey
 
     @property

@@ -106,11 +106,13 @@ class PixelMix:
     Attributes:
         samples: Of each sample its K masks.
         levels: Of each class: a pixel is foreground above it.
+        whole: Whether every contested pixel is kept, so that what is measured is exact.
     """
 
     samples: Sequence[Sequence[Contested]]
     levels: Sequence[int]
     members: int
+    whole: bool = True
     _climbed: dict[bytes, Ints] = field(default_factory=dict)
 
     def measured(self, shares: Shares) -> Measured:
