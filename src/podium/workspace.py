@@ -306,6 +306,7 @@ class Workspace:
         fast: bool = False,
         name: str = "blend",
         score_only: bool = False,
+        pseudo: Sequence[str] | None = None,
     ) -> Blend:
         """Put attempts, and predictions from elsewhere, together, and write the submission `submissions/NNNN-<name>/`.
 
@@ -315,6 +316,7 @@ class Workspace:
             changes: Of the best attempt's [predict], for instance ``["predict.threshold=tuned"]``.
             fast: Fit weights on some of the pixels that members disagree on.
             score_only: Leave the test set alone.
+            pseudo: Settings of `PseudoConfig`; not None: write pseudo-labels of the test set to `pseudo/`, too.
 
         Raises:
             LedgerError: if weights cannot be fitted, the members' folds being others; the plain mean still can be made.
@@ -322,7 +324,8 @@ class Workspace:
         from podium.ensemble.blend import Blending
 
         made_of = (self.root, self.competition, self.metric, self.attempts, self.submissions, self.recipe, self.prepare)
-        return Blending(*made_of).blend(members, weights, changes, fast=fast, name=name, score_only=score_only)
+        how: dict[str, Any] = {"fast": fast, "name": name, "score_only": score_only, "pseudo": pseudo}
+        return Blending(*made_of).blend(members, weights, changes, **how)
 
     def submit(self, message: str = "", file: str | Path | None = None, *, again: bool = False) -> Receipt:
         """Check a submission file, hand it to the board and keep the receipt.

@@ -226,8 +226,17 @@ def test_from_trained_networks_to_the_board(workspace: Workspace) -> None:
     tiny = ["model.width=0.25", "model.depth=3", "optim.lr=1e-2", "train.epochs=2", "train.batch_size=4"]
     workspace.baseline(changes=[*tiny, "train.precision=fp32"], seeds=1)
     workspace.attempt("deeper", ["model.depth=4"], why="another one", seeds=1)
-    done = workspace.blend(["0", "1"], "hill-climb", ["predict.threshold=tuned"])
+    done = workspace.blend(
+        ["0", "1"], "hill-climb", ["predict.threshold=tuned"], pseudo=["confidence=0.51", "sure=0.1"]
+    )
     assert done.file is not None
+    assert done.pseudo is not None
+    labels = pl.read_csv(done.pseudo / "pseudo.csv")
+    assert set(labels["fold"]) == set(range(workspace.competition.folds.k))
+    first = labels.row(0, named=True)
+    with np.load(done.pseudo / f"fold{first['fold']}" / f"{first['id']}.npz") as sample:
+        assert set(np.unique(sample["target"])) <= {0, 255}
+        assert sample["counts"].shape == sample["target"].shape
     assert done.file.is_file()
     facts, blend = (read_toml(done.file.parent / name) for name in ("prediction.toml", "blend.toml"))
     assert facts["attempts"] == [0, 1]

@@ -17,6 +17,7 @@ from podium.data.store import Store
 from podium.errors import ConfigError, LedgerError, PodiumError
 from podium.ledger.fitted import read_fitted, settled
 from podium.metrics import Measured, get_metric
+from podium.readback import draw_pictures, read_details, read_gains
 from podium.recipe import PredictConfig, Recipe
 from podium.training.check import check_recipe
 from podium.training.fitting import Fitter, Tuning
@@ -147,6 +148,18 @@ def test_each_class_gets_its_threshold_and_no_fold_knows_its_own(space: Workspac
     by_hand = Tuning.of_runs(data, child.recipe, parent.runs)
     assert by_hand.fit()["threshold"] == final
     assert settled(child.recipe, child.folder).predict.threshold == final
+
+
+def test_what_was_fitted_is_shown(space: Workspace) -> None:
+    details = read_details(space, "tuned")
+    final = read_fitted(details.attempt.folder)
+    assert details.tree()["fitted"] == final
+    assert (
+        f"fitted     threshold = {final['threshold']} for the test set; without its own samples fold 0"
+        in details.text()
+    )
+    drawn = draw_pictures(space, details, read_gains(details))
+    assert drawn.files["gains"].is_file()
 
 
 def test_all_levels_at_once_are_the_masks_one_by_one(space: Workspace) -> None:

@@ -30,6 +30,7 @@ from podium.progress import say
 from podium.recipe import PredictConfig, Recipe
 from podium.training.check import check_predict
 from podium.training.fold_run import FoldData
+from podium.training.pseudo import PseudoConfig
 from podium.training.tasks import create_task
 
 WHY_NOT = (
@@ -50,6 +51,7 @@ class Blend:
         plain: Out of fold, of the plain mean.
         gain, se: Over the best member, positive when better, and its standard error.
         file: The submission; None if there is none, and ``why`` says why.
+        pseudo: The folder of pseudo-labels, if they were asked for.
         by_fold: {fold: weights that it was scored with}.
         sign: 1 if greater scores are better, else -1.
     """
@@ -71,6 +73,7 @@ class Blend:
     rows: int = 0
     empty: int | None = None
     why: str = ""
+    pseudo: Path | None = None
     by_fold: dict[int, list[float]] = field(default_factory=dict)
     sign: float = 1.0
 
@@ -140,6 +143,7 @@ class Blending:
         fast: bool = False,
         name: str = "blend",
         score_only: bool = False,
+        pseudo: Sequence[str] | None = None,
     ) -> Blend:
         """Blend some members and predict the test set; see `Workspace.blend`."""
         if how not in WEIGHTS:
@@ -163,7 +167,24 @@ class Blending:
             ground = Ground.of(task, data, members)
             _check_folds(ground, how)
             blend = self._scored(ground, how, fast=fast)
-        return blend if score_only else self._predict(blend, recipe, plain.names, name)
+        if score_only:
+            return blend
+        blend = self._predict(blend, recipe, plain.names, name)
+        return blend if pseudo is None else self._pseudo(blend, recipe, prepared, pseudo)
+
+    def _pseudo(self, blend: Blend, recipe: Recipe, prepared: Prepared, settings: Sequence[str]) -> Blend:
+        """Write the blend's pseudo-labels to `pseudo/`, beside the number of its submission."""
+        from podium.ensemble.pseudo import export_pseudo
+
+        tested = Tested.of(self.competition, self.metric, self.root)
+        if tested is None or blend.file is None:
+            return blend
+        config = PseudoConfig().with_overrides(list(settings))
+        folder = self.root / "pseudo" / blend.file.parent.name
+        held = {fold: prepared.folds.validation(fold) for fold in range(prepared.folds.k)}
+        settled = recipe.with_overrides({"predict": blend.config.tree()})
+        export_pseudo(tested, blend.members, blend.combiner, settled, held, config, folder)
+        return replace(blend, pseudo=folder)
 
     def _recipe(self, members: Sequence[Member], changes: Sequence[str]) -> Recipe:
         """The best attempt's recipe with the blend's [predict]: its own, but for the views, and with the changes."""

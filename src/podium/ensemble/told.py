@@ -34,6 +34,7 @@ def told(blend: Blend, metric: str) -> list[str]:
             f"{blend.file.parent.parent.name}/{blend.file.parent.name}/{blend.file.name}: "
             f"{counted(blend.rows, 'row')}{empty}",
         ]
+        lines += [] if blend.pseudo is None else [f"{blend.pseudo.parent.name}/{blend.pseudo.name}: pseudo-labels"]
     elif blend.why:
         lines += ["", f"no submission: {blend.why}"]
     return lines
