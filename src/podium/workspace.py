@@ -32,6 +32,7 @@ from podium.recipe import Recipe
 from podium.recipes import find_recipe, shipped
 
 if TYPE_CHECKING:
+    from podium.ensemble.blend import Blend
     from podium.inference.predict import Prediction
     from podium.inference.sources import TestSet
 
@@ -307,6 +308,36 @@ class Workspace:
         test = open_test_images(self.competition, self.root, found.test, attempt.recipe.input)
         return wanted_ids(self.competition, self.root / "data", found.test), test
 
+    def blend(
+        self,
+        members: Sequence[str],
+        weights: str = "hill-climb",
+        changes: Sequence[str] = (),
+        *,
+        fast: bool = False,
+        name: str = "blend",
+        score_only: bool = False,
+        pseudo: Sequence[str] | None = None,
+    ) -> Blend:
+        """Put attempts, and predictions from elsewhere, together, and write the submission `submissions/NNNN-<name>/`.
+
+        Args:
+            members: Attempts by number or name; paths of folders or files of predictions.
+            weights: "hill-climb", "fit" or "equal"; of tables "stack" or "boost", too.
+            changes: Of the best attempt's [predict], for instance ``["predict.threshold=tuned"]``.
+            fast: Fit weights on some of the pixels that members disagree on.
+            score_only: Leave the test set alone.
+            pseudo: Settings of `PseudoConfig`; not None: write pseudo-labels of the test set to `pseudo/`, too.
+
+        Raises:
+            LedgerError: if weights cannot be fitted, the members' folds being others; the plain mean still can be made.
+        """
+        from podium.ensemble.blend import Blending
+
+        made_of = (self.root, self.competition, self.metric, self.attempts, self.submissions, self.recipe, self.prepare)
+        how: dict[str, Any] = {"fast": fast, "name": name, "score_only": score_only, "pseudo": pseudo}
+        return Blending(*made_of).blend(members, weights, changes, **how)
+
     def submit(self, message: str = "", file: str | Path | None = None, *, again: bool = False) -> Receipt:
         """Check a submission file, hand it to the board and keep the receipt.
 
@@ -324,7 +355,7 @@ class Workspace:
             raise BoardError("no such file", where=file, remedy="check the path; or submit a prediction: podium submit")
         folder = self.submissions.get(None if file is None else str(file))
         facts = read_toml(folder / "prediction.toml")
-        attempt = f"{facts['attempt']:04d}-{facts['name']}"
+        attempt = f"{facts['attempt']:04d}-{facts['name']}" if "attempt" in facts else str(facts["name"])
         receipt = self.board().submit(file_in(folder), message, attempt, again=again)
         write_toml(folder / "receipt.toml", {k: v for k, v in asdict(receipt).items() if v is not None})
         return receipt

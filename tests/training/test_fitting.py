@@ -17,6 +17,7 @@ from podium.data.store import Store
 from podium.errors import ConfigError, LedgerError, PodiumError
 from podium.ledger.fitted import read_fitted, settled
 from podium.metrics import Measured, get_metric
+from podium.readback import draw_pictures, read_details, read_gains
 from podium.recipe import PredictConfig, Recipe
 from podium.training.check import check_recipe
 from podium.training.fitting import Fitter, Tuning
@@ -141,18 +142,30 @@ def test_each_class_gets_its_threshold_and_no_fold_knows_its_own(space: Workspac
     assert max(final) < 0.4
     data = data_of(space)
     for run in child.runs:
-        others = Tuning(data, child.recipe, [r for r in parent.runs if r.fold != run.fold])
+        others = Tuning.of_runs(data, child.recipe, [r for r in parent.runs if r.fold != run.fold])
         assert others.fit() == read_fitted(run.folder)
         assert "every fold but" in read_toml(run.folder / "fitted.toml")["on"]
-    by_hand = Tuning(data, child.recipe, parent.runs)
+    by_hand = Tuning.of_runs(data, child.recipe, parent.runs)
     assert by_hand.fit()["threshold"] == final
     assert settled(child.recipe, child.folder).predict.threshold == final
+
+
+def test_what_was_fitted_is_shown(space: Workspace) -> None:
+    details = read_details(space, "tuned")
+    final = read_fitted(details.attempt.folder)
+    assert details.tree()["fitted"] == final
+    assert (
+        f"fitted     threshold = {final['threshold']} for the test set; without its own samples fold 0"
+        in details.text()
+    )
+    drawn = draw_pictures(space, details, read_gains(details))
+    assert drawn.files["gains"].is_file()
 
 
 def test_all_levels_at_once_are_the_masks_one_by_one(space: Workspace) -> None:
     parent, data = space.attempts.get("baseline"), data_of(space)
     recipe = parent.recipe.with_overrides(["predict.threshold=tuned"])
-    tuning, truth = Tuning(data, recipe, parent.runs), data.stores.truth
+    tuning, truth = Tuning.of_runs(data, recipe, parent.runs), data.stores.truth
     measured = tuning.measured(PredictConfig(threshold=[0.3, 0.61]))
     n = 0
     for run in parent.runs:
@@ -169,10 +182,10 @@ def test_all_levels_at_once_are_the_masks_one_by_one(space: Workspace) -> None:
 def test_several_keys_are_fitted_one_after_another(space: Workspace) -> None:
     parent, data = space.attempts.get("baseline"), data_of(space)
     tuned = ["predict.threshold=tuned", "predict.min_area=tuned", "predict.smooth=tuned", "predict.empty_peak=tuned"]
-    tuning = Tuning(data, parent.recipe.with_overrides(tuned), parent.runs)
+    tuning = Tuning.of_runs(data, parent.recipe.with_overrides(tuned), parent.runs)
     values = tuning.fit()
     assert list(values) == ["threshold", "smooth", "min_area", "empty_peak"]
-    plain = Tuning(data, parent.recipe.with_overrides(tuned[:1]), parent.runs)
+    plain = Tuning.of_runs(data, parent.recipe.with_overrides(tuned[:1]), parent.runs)
     assert tuning.score(tuning.with_values(values)) >= plain.score(plain.with_values(plain.fit()))
 
 

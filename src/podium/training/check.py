@@ -45,7 +45,7 @@ def check_recipe(recipe: Recipe, task: Task | None = None) -> nn.Module:
             model = task.create_model(load=False)
         _check_table(recipe, task)
         _check_rules(recipe, task)
-        _check_predict(recipe, task)
+        check_predict(recipe, task)
     course = Course(recipe)
     for stage in course.stages:
         create_optimizer(stage.recipe.optim, model)
@@ -184,7 +184,7 @@ def _check_rules(recipe: Recipe, task: Task) -> None:
         )
 
 
-def _check_predict(recipe: Recipe, task: Task) -> None:
+def check_predict(recipe: Recipe, task: Task) -> None:
     """Refuse what says nothing for the task, and lists that are not of its classes."""
     config, keys = recipe.predict, (*task.reads, *network_keys(task))
     for key in (k for k in difference(config, PredictConfig()) if k not in keys):

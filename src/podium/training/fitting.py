@@ -19,7 +19,7 @@ from podium.ledger.verdict import FoldSeed
 from podium.metrics import Measured, Metric
 from podium.progress import say
 from podium.recipe import PredictConfig, Recipe
-from podium.training.evaluate import evaluate
+from podium.training.evaluate import Predicts, evaluate
 from podium.training.fold_run import FoldData
 from podium.training.grids import START, best_on, candidates
 from podium.training.kept import Kept
@@ -29,23 +29,33 @@ Values = dict[str, Any]
 
 
 class Tuning:
-    """The stored predictions of several fold runs, measured under one [predict] after another; each once.
+    """Predictions of several folds, measured under one [predict] after another; each once.
 
     Args:
-        recipe: The attempt's, with "tuned" in its [predict].
-        sources: One fold run a fold.
+        config: [predict], with "tuned" in it.
+        parts: Who predicts each fold.
+        folds: Their numbers.
     """
 
-    def __init__(self, data: FoldData, recipe: Recipe, sources: Sequence[FoldRun]) -> None:
-        self.data, self.config = data, recipe.predict
-        self.kept = [Kept(data, recipe, source) for source in sources]
-        self.task, self.metric = self.kept[0].task, data.metric
-        rows = [[data.stores.images.row[id] for id in data.folds.validation(source.fold)] for source in sources]
-        self._rows = rows
-        self.fold = np.concatenate([[source.fold] * len(own) for source, own in zip(sources, rows, strict=True)])
+    def __init__(self, data: FoldData, config: PredictConfig, parts: Sequence[Predicts], folds: Sequence[int]) -> None:
+        self.data, self.config, self._parts = data, config, list(parts)
+        self.task, self.metric = parts[0].task, data.metric
+        known = set(data.stores.images.row)
+        self._rows = [[data.stores.images.row[id] for id in data.folds.validation(f) if id in known] for f in folds]
+        self.fold = np.concatenate([[fold] * len(own) for fold, own in zip(folds, self._rows, strict=True)])
         self._known: dict[str, Measured] = {}
-        self._images, self._truth = data.images(recipe), data.truth
-        self._levels = None if not reads_levels(self.task, self.config) else counts_by_level(self.kept, rows, data)
+        self._images, self._truth = data.images(parts[0].recipe), data.truth
+        reads = reads_levels(self.task, self.config)
+        self._levels = counts_by_level(self._parts, self._rows, data) if reads else None
+
+    @classmethod
+    def of_runs(cls, data: FoldData, recipe: Recipe, sources: Sequence[FoldRun]) -> Tuning:
+        """Of stored predictions, one fold run a fold.
+
+        Args:
+            recipe: The attempt's, with "tuned" in its [predict].
+        """
+        return cls(data, recipe.predict, [Kept(data, recipe, run) for run in sources], [run.fold for run in sources])
 
     def measured(self, config: PredictConfig) -> Measured:
         """What the metric reads of every sample, fold after fold."""
@@ -59,9 +69,9 @@ class Tuning:
             assert config.threshold != "tuned"
             return self._levels.cut_at(config.threshold)
         parts = []
-        for kept, rows in zip(self.kept, self._rows, strict=True):
-            kept.task = self.task.with_predict(config)
-            parts.append(evaluate(kept, self._images, self._truth, rows))
+        for part, rows in zip(self._parts, self._rows, strict=True):
+            part.task = self.task.with_predict(config)
+            parts.append(evaluate(part, self._images, self._truth, rows))
         names = parts[0].names
         return Measured(parts[0].kind, {n: np.concatenate([p.arrays[n] for p in parts]) for n in names})
 
@@ -127,7 +137,7 @@ class Fitter:
         if not (attempt.recipe.predict.tuned and attempt.runs):
             return {}
         runs = [run for run in attempt.runs if run.seed == min(r.seed for r in attempt.runs)]
-        tuning = Tuning(self.data, attempt.recipe, runs)
+        tuning = Tuning.of_runs(self.data, attempt.recipe, runs)
         values = tuning.fit()
         naive = tuning.score(tuning.with_values(values))
         honest = Measured.of_columns(self.metric.kind, attempt.out_of_fold(runs[0].seed).to_dict(as_series=False))
@@ -150,5 +160,5 @@ class Fitter:
                     remedy=f"podium resume {parent.id} --folds all",
                 )
             say(f"  fitting predict.{', predict.'.join(attempt.recipe.predict.tuned)} on the other folds of each fold")
-            self._tunings = {key: Tuning(self.data, attempt.recipe, [chosen[f] for f in sorted(chosen)])}
+            self._tunings = {key: Tuning.of_runs(self.data, attempt.recipe, [chosen[f] for f in sorted(chosen)])}
         return self._tunings[key]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from podium.data.store import Store, ordered_map
 from podium.metrics import Measured
 from podium.recipe import PredictConfig
+from podium.training.evaluate import Predicts
 from podium.training.fold_run import FoldData
-from podium.training.kept import Kept
 from podium.training.tasks import MaskTask, PlanesTask, TableTask
 from podium.training.tasks.masks import TIDYING
 
@@ -48,28 +48,28 @@ def reads_levels(task: MaskTask | TableTask, config: PredictConfig) -> bool:
     return isinstance(task, PlanesTask) and task.metric.kind == "overlap" and plain and config.tuned == ["threshold"]
 
 
-def counts_by_level(kept: Sequence[Kept], rows: Sequence[Sequence[int]], data: FoldData) -> Levels:
+def counts_by_level(parts: Sequence[Predicts], rows: Sequence[Sequence[int]], data: FoldData) -> Levels:
     """The levels of all samples, fold after fold.
 
     Args:
-        rows: Of each of ``kept``, its samples.
+        rows: Of each of ``parts``, its samples.
     """
     truth = data.truth
     assert isinstance(truth, Store)
-    parts = []
-    for one, own in zip(kept, rows, strict=True):
+    found: list[tuple[Ints, Ints]] = []
+    for one, own in zip(parts, rows, strict=True):
         task, stream = one.task, one.stream(data.stores.images, own, 1)
         assert isinstance(task, MaskTask)
 
         def levels_of(
-            item: tuple[int, NDArray[np.uint8]], task: MaskTask = task, one: Kept = one, truth: Store = truth
+            item: tuple[int, NDArray[np.uint8]], task: MaskTask = task, one: Predicts = one, truth: Store = truth
         ) -> tuple[Ints, Ints]:
             row, probs = item
             restored = one.preprocess.restore(probs, truth.shape(row)).reshape(*truth.shape(row), -1)
             return _levels(restored, task.truth(truth, row))
 
-        parts += list(ordered_map(levels_of, stream, workers=2, ahead=4))
-    pixels, true = (np.stack([part[i] for part in parts]) for i in range(2))
+        found += list(ordered_map(levels_of, stream, workers=2, ahead=4))
+    pixels, true = (np.stack([part[i] for part in found]) for i in range(2))
     return Levels(_above(pixels), _above(true), true.sum(axis=2))
 
 
