@@ -30,7 +30,19 @@ PIPELINE = (
         "champion",
         "adopt",
     ),
-    *("attempts", "show", "revisit", "reproduce", "verdict", "predict", "submit", "standings", "cache", "demo"),
+    *(
+        "attempts",
+        "show",
+        "revisit",
+        "reproduce",
+        "verdict",
+        "predict",
+        "export",
+        "submit",
+        "standings",
+        "cache",
+        "demo",
+    ),
 )
 
 
@@ -69,7 +81,7 @@ def podium(
             raise PodiumError(f"cannot go there ({error.strerror})", where=directory) from None
 
 
-from podium.cli import attempts, cache, climb, data, doctor, folds, ledger, lr_find, models, submit, verdict  # noqa: E402, F401 - importing them registers their commands
+from podium.cli import attempts, cache, climb, data, doctor, folds, ledger, lr_find, models, predict, submit, verdict  # noqa: E402, F401 - importing them registers their commands
 
 _ClickError: Any = typer.BadParameter.__mro__[2]  # typer brings a click of its own, or uses the public one
 
