@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
+
+from podium.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -85,6 +88,19 @@ def track(items: Iterable[T], what: str, total: int, *, every: float = 10.0) -> 
 def counted(n: int, thing: str) -> str:
     """2, 'sample' -> '2 samples'."""
     return f"{n} {thing}{'s' * (n != 1)}"
+
+
+def seconds_of(text: str, where: str = "") -> float:
+    """'1h30m' -> 5400.
+
+    Raises:
+        ConfigError: for anything else than hours, minutes and seconds, more than none.
+    """
+    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    seconds = sum(float(n or 0) * unit for n, unit in zip(parts.groups(), (3600, 60, 1), strict=True)) if parts else 0.0
+    if not seconds:
+        raise ConfigError(f"'{text}' is not a time", where=where, expected="4h, 90s or 1h30m")
+    return seconds
 
 
 def duration(seconds: float) -> str:

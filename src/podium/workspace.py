@@ -33,6 +33,7 @@ from podium.recipes import find_recipe, shipped
 
 if TYPE_CHECKING:
     from podium.ensemble.blend import Blend
+    from podium.inference.plan import Plan
     from podium.inference.predict import Prediction
     from podium.inference.sources import TestSet
 
@@ -282,17 +283,26 @@ class Workspace:
         A prediction that was stopped goes on where it was.
 
         Args:
-            options: ``all_seeds=``, ``save_probs=``, ``time_limit=`` (seconds): see `inference.predict.Options`.
+            options: ``all_seeds=``, ``save_probs=``, ``time_limit=`` (seconds): see `inference.setup.Options`.
 
         Raises:
             DataError: if there are no test images.
         """
-        from podium.inference.predict import Options, predict_test
+        from podium.inference.predict import predict_test
+        from podium.inference.setup import Options
 
         attempt = self.champion() if reference is None else self.attempts.get(reference)
         ids, test = self._test_images(attempt)
         folder, work = self.submissions.next(attempt.name), self.root / ".podium" / "predict"
         return predict_test(attempt, self.competition, self.metric, ids, test, folder, Options(**options), work=work)
+
+    def plan_prediction(self, reference: str | int | None = None, **options: Any) -> Plan:
+        """How long `predict` would take and how large its file would be, from a few images."""
+        from podium.inference.predict import plan_prediction
+        from podium.inference.setup import Options
+
+        attempt = self.champion() if reference is None else self.attempts.get(reference)
+        return plan_prediction(attempt, self.competition, self.metric, *self._test_images(attempt), Options(**options))
 
     def _test_images(self, attempt: Attempt) -> tuple[list[str], TestSet]:
         """The test ids in the order of the file, and their images as an attempt reads them."""

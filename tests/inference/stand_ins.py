@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from podium.data.competition import Competition
+from podium.inference import sources
 from podium.inference.contents import content_of
 from podium.inference.parts import Parts
 from podium.inference.predict import Job
-from podium.inference.sources import TestSet
 from podium.metrics import get_metric
 from podium.recipe import Recipe
 from podium.training.device import create_fabric
@@ -75,7 +75,7 @@ def job_of(
 ) -> tuple[Job, list[str]]:
     """A prediction of all ids, of which only ``known`` have an image."""
     ids = ids_of(len(images))
-    test = TestSet(images, {id: i for i, id in enumerate(ids) if known is None or id in known})
+    test = sources.TestSet(images, {id: i for i, id in enumerate(ids) if known is None or id in known})
     task = predictor.task
     content = content_of(task, task.competition, predictor.preprocess, test)
     parts = Parts(folder, ids, predictor.recipe.train.val_batch)

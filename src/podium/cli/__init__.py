@@ -82,6 +82,7 @@ from podium.cli import (  # noqa: E402 - importing them registers their commands
     ledger,  # noqa: F401
     lr_find,  # noqa: F401
     models,  # noqa: F401
+    predict,  # noqa: F401
     submit,  # noqa: F401
     verdict,  # noqa: F401
 )

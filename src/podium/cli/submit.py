@@ -1,4 +1,4 @@
-"""Commands about the test set and the board: predict, submit, standings."""
+"""Commands about the board: submit, standings."""
 
 from __future__ import annotations
 
@@ -6,28 +6,6 @@ import typer
 
 from podium.cli import app
 from podium.cli.output import JSON, emit, next_command, table
-
-
-@app.command()
-def predict(
-    attempt: str = typer.Argument(None, help="Number or name (default: the champion)."),
-    as_json: bool = JSON,
-) -> None:
-    """Predict the test images and write the submission file.
-
-    The mean of the attempt's folds, at original size.
-    """
-    from podium.workspace import Workspace
-
-    space = Workspace.open()
-    with space.lock():
-        done = space.predict(attempt)
-    if as_json:
-        emit({"file": done.file, "attempt": done.attempt, "rows": done.rows, "empty": done.empty, "cv": done.cv})
-    else:
-        empty = "" if done.empty is None else f", {done.empty} empty"
-        print(f"{done.file.relative_to(space.root)}: {done.rows} rows{empty}, attempt {done.attempt}")
-    next_command('podium submit -m "what is new"')
 
 
 @app.command()

@@ -5,57 +5,37 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from blake3 import blake3
 from numpy.typing import NDArray
 
-from podium.config import write_toml
+from podium.config import read_toml, write_toml
 from podium.data.competition import Competition
 from podium.data.store import Item, StoreWriter
-from podium.errors import DataError
 from podium.files import building, is_complete
-from podium.inference.bag import Bag, load_models
-from podium.inference.contents import Content, Table, content_of
+from podium.inference.contents import Content, Table
 from podium.inference.on_device import OnDevice
 from podium.inference.parts import Parts, summed, write_counts
 from podium.inference.pipeline import Found, Pipeline
+from podium.inference.plan import Plan
+from podium.inference.setup import Options, Setup, prepare
 from podium.inference.sources import TestSet
 from podium.ledger.attempts import CODE, Attempt
 from podium.ledger.fold_runs import OOF_VALUES
 from podium.ledger.submissions import file_in
 from podium.metrics import Metric
 from podium.plugins import kept_files
-from podium.progress import duration, say, track
-from podium.training.device import device_name
+from podium.progress import duration, say, say_if, track
 from podium.training.evaluate import Predictor
 from podium.training.out_of_fold import write_values
-from podium.training.tasks import MaskTask, TableTask
+from podium.training.tasks import MaskTask
 
 Array = NDArray[Any]
 
 PROBS = "probs"
 """Of a prediction's folder, the probabilities that were asked for: as the `oof/` of a fold run has them."""
-
-VERSION = 1
-"""Part of every key: raised when parts are made differently."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How an attempt predicts, beside its recipe.
-
-    Attributes:
-        all_seeds: The trainings of all seeds predict, not only of the first.
-        save_probs: Keep probabilities in `probs/`, as the `oof/` of a fold run does.
-        time_limit: Seconds that it may take; views and models are left out to fit.
-    """
-
-    all_seeds: bool = False
-    save_probs: bool = False
-    time_limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,17 +83,18 @@ def predict_test(
         work: Where parts are kept meanwhile; beside ``folder``, if not given.
     """
     options, started = options or Options(), time.monotonic()
-    bag = Bag.of(attempt, all_seeds=options.all_seeds)
     with kept_files(attempt.folder / CODE):
-        predictor = load_models(attempt, competition, metric, bag)
-        say(f"  {bag.told()} on {device_name(predictor.fabric)}")
-        _check_inputs(predictor.task, test, competition)
-        content = content_of(predictor.task, competition, predictor.preprocess, test)
-        name = f"predict-{_key(attempt, competition, bag, predictor, ids, test, options)}"
-        parts = Parts((work or folder.parent / ".parts") / name, ids, attempt.recipe.train.val_batch)
+        setup = prepare(attempt, competition, metric, ids, test, options)
+        work = work or folder.parent / ".parts"
+        plan = _fitted(setup, options, work)
+        if plan:
+            setup.reduce(plan.models, plan.views)
+        compared = setup.check_precision()
+        name = f"predict-{setup.key(options)}"
+        parts = Parts(work / name, ids, attempt.recipe.train.val_batch)
         before = parts.samples_done
-        _predict(Job(predictor, content, test, parts, keep=options.save_probs))
-    counts = summed(parts.finished)
+        _predict(Job(setup.predictor, setup.content, test, parts, keep=options.save_probs))
+    counts, content, predictor = summed(parts.finished), setup.content, setup.predictor
     empty = int(counts["empty"]) if content.empties else None
     rate = len(ids) / max(counts["seconds"], 1e-9)
     with building(folder) as temporary:
@@ -121,12 +102,54 @@ def predict_test(
         _finish_probs(content, parts, ids, temporary, predictor, keep=options.save_probs)
         facts = {"attempt": attempt.id, "name": attempt.name, "rows": len(ids), "images_per_s": rate}
         facts |= {"cv": attempt.cv, "models": len(predictor.models), "views": len(predictor.views)}
-        write_toml(temporary / "prediction.toml", facts | ({} if empty is None else {"empty": empty}))
+        facts |= {} if empty is None else {"empty": empty}
+        facts |= {"left_out": plan.cut} if plan and plan.cut else {}
+        facts |= {"precision": str(compared)} if compared else {}
+        write_toml(temporary / "prediction.toml", facts)
     parts.remove()
+    _fit_file(setup, options, work).unlink(missing_ok=True)
     told = "" if empty is None else f", {empty} predicted empty"
     gone_on = f", {before} of them before it was stopped" if before else ""
     say(f"  {len(ids)} images in {duration(time.monotonic() - started)}{gone_on}{told}")
     return Prediction(folder, attempt.id, attempt.name, attempt.cv, len(ids), empty, rate)
+
+
+def plan_prediction(
+    attempt: Attempt,
+    competition: Competition,
+    metric: Metric,
+    ids: Sequence[str],
+    test: TestSet,
+    options: Options | None = None,
+) -> Plan:
+    """How long `predict_test` would take and how large its file would be, from a few images; nothing is written.
+
+    Raises:
+        ConfigError: if nothing fits into the time limit.
+    """
+    options = options or Options()
+    with kept_files(attempt.folder / CODE):
+        return prepare(attempt, competition, metric, ids, test, options).plan(options)
+
+
+def _fitted(setup: Setup, options: Options, work: Path) -> Plan | None:
+    """What fits the time; None without a limit. A prediction that goes on keeps to what was found when it began."""
+    if options.time_limit is None:
+        return None
+    file = _fit_file(setup, options, work)
+    if file.exists():
+        plan = Plan(**read_toml(file))
+    else:
+        plan = setup.plan(options)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_toml(file, asdict(plan))
+    say(f"  {plan}")
+    say_if(plan.cut)
+    return plan
+
+
+def _fit_file(setup: Setup, options: Options, work: Path) -> Path:
+    return work / f"fit-{setup.whole}-{options.time_limit or 0:.0f}.toml"
 
 
 @dataclass
@@ -228,33 +251,3 @@ def _finish_probs(
         write_values(folder / PROBS / OOF_VALUES, content.values(parts.finished, ids), predictor.task.names)
     else:
         (parts.folder / PROBS).rename(folder / PROBS)
-
-
-def _check_inputs(task: MaskTask | TableTask, test: TestSet, competition: Competition) -> None:
-    if isinstance(task, TableTask) and task.width and not all(any(texts) for texts in test.inputs):
-        raise DataError(
-            f"there are no {', '.join(competition.data.inputs)} for the test images, and the model was trained with",
-            where="competition.toml: data.inputs_csv",
-            expected="a CSV file with these columns and a row for each training and test image",
-            remedy="set data.inputs_csv and data.inputs_id_column",
-        )
-
-
-def _key(
-    attempt: Attempt,
-    competition: Competition,
-    bag: Bag,
-    predictor: Predictor,
-    ids: Sequence[str],
-    test: TestSet,
-    options: Options,
-) -> str:
-    """Of all that a part depends on."""
-    digest = blake3()
-    said = [VERSION, attempt.folder.name, attempt.code, attempt.recipe.to_toml(), competition.to_toml()]
-    computed = [predictor.fabric.device.type, str(predictor.fabric._precision.precision)]
-    said += [predictor.views, options.save_probs, computed, list(ids), test.content]
-    digest.update(repr([*said, sorted(test.rows.items())]).encode())
-    for file in bag.files:
-        digest.update_mmap(file)
-    return digest.hexdigest(length=8)

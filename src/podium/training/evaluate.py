@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from statistics import median
 from typing import Any, Protocol
 
@@ -71,6 +72,7 @@ class Predictor:
         self.views = self.recipe.predict.views
         self.preprocess = Preprocess.of(self.recipe.input)
         self.normalize = Normalize(self.recipe.input.normalize, fabric.device)
+        self.autocast: Callable[[], AbstractContextManager[Any]] = fabric.autocast
         self.space, self._multiple, self._pixels = Mean(self.recipe.predict), self.preprocess.pad_to, 0
 
     def __call__(self, images: Array, inputs: Sequence[Sequence[str]] = ()) -> Array:
@@ -97,7 +99,7 @@ class Predictor:
         Where ranks are to be averaged, the predictions of all models and views, (N, members, outputs).
         """
         x = self.normalize.of(images.to(self.device, non_blocking=True))
-        with evaluating(self.models), self.fabric.autocast():
+        with evaluating(self.models), self.autocast():
             extras = [self._extra(task, inputs) for task in self.tasks]
             if self.task.dense:
                 mean = self._mean_of_pixels(x, extras)
@@ -108,6 +110,18 @@ class Predictor:
                     return torch.stack(members, 1)
                 mean = sum(members[1:], members[0]) / len(members)
         return self.space.back(self.task, mean)
+
+    def reduced(self, models: int, views: int) -> Predictor:
+        """This one with its first models and views alone."""
+        other = copy.copy(self)
+        other.models, other.tasks, other.views = self.models[:models], self.tasks[:models], self.views[:views]
+        return other
+
+    def precise(self) -> Predictor:
+        """This one in fp32, whatever the precision of the training."""
+        other = copy.copy(self)
+        other.autocast = nullcontext
+        return other
 
     @property
     def device(self) -> torch.device:
