@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stand_in import ANYWHERE
 
 from podium.climb.catalog import JOIN, load_catalog
 from podium.climb.guards import Place, fit
 from podium.climb.policy import MOST
+from podium.climb.simulate import ANYWHERE
 from podium.data.plan import Aim
 from podium.errors import ConfigError
 from podium.metrics import get_metric

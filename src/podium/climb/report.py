@@ -42,7 +42,7 @@ class Report:
         promised: Sum of the shrunk gains that the verdicts on the way stored.
         untried: Changes that could have been tried.
         guarded: {change: why it was out of the question}.
-        saved: Fold runs fewer than training every fold of every attempt.
+        saved: Fold runs fewer than training every fold of every attempt; the last check counts on neither side.
     """
 
     journal: Journal
@@ -168,17 +168,17 @@ def _belongs(attempt: Any, climb: Climb) -> bool:
 
 
 def _row(attempt: Any, climb: Climb) -> Row:
-    v = attempt.verdict
-    name = attempt.name
+    v, name, journal = attempt.verdict, attempt.name, climb.journal
+    checked = journal.claim.folds if journal.claim and attempt.id == climb.ledger.champion().id else 0
     return Row(
         attempt.id,
         name,
-        kind_of(name, climb.catalog, climb.journal.retried),
+        kind_of(name, climb.catalog, journal.retried),
         attempt.change_text(),
         "-" if v is None else v.verdict,
         None if v is None else v.gain,
         None if v is None else v.se,
-        climb.ledger.fold_runs(attempt.id),
+        climb.ledger.fold_runs(attempt.id) - checked,
     )
 
 
