@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +21,7 @@ from podium.data.samples import Problem, Samples, add_exclusions, list_samples, 
 from podium.errors import ConfigError, DataError, nearest
 from podium.files import locked
 from podium.ledger.attempts import Attempt, Attempts, RaceConfig
+from podium.ledger.standings import Standings
 from podium.ledger.submissions import Submissions
 from podium.metrics import get_metric
 from podium.new import SPEC, make_from_frame, make_workspace
@@ -29,6 +29,7 @@ from podium.progress import say_if
 from podium.racing import Racing
 from podium.recipe import Recipe
 from podium.recipes import find_recipe, shipped
+from podium.standing import Standing
 from podium.submitting import Submitting
 
 if TYPE_CHECKING:
@@ -319,25 +320,15 @@ class Workspace:
         """
         return open_board(self.competition, self.root, self.metric)
 
-    def standings(self, *, reveal: bool = False) -> list[dict[str, Any]]:
-        """My submissions, best public score first, with the CV score of their attempts.
-
-        The `board.final_picks` best public ones are the final ones: on reveal the best private score among them counts.
+    def standings(self, *, reveal: bool = False, leaderboard: bool = False) -> Standings:
+        """My submissions, the best first, with the CV of their attempts; how far CV and board agree; final picks.
 
         Args:
             reveal: Show private scores too; after that they can no longer surprise anybody.
+            leaderboard: Fetch the teams, what is left of today and the deadline as well.
         """
-        cv = {row["folder"]: row["cv"] for row in self.list_attempts()[0]}
-        receipts = sorted(
-            (r for r in self.board().submissions(reveal=reveal) if r.public is not None),
-            key=lambda r: float(r.public if r.private is None else r.private),  # type: ignore[arg-type]
-            reverse=self.metric.greater_is_better,
-        )
-        better = sorted(receipts, key=lambda r: float(r.public or 0), reverse=self.metric.greater_is_better)
-        picks = {r.id for r in better[: self.competition.board.final_picks]}
-        return [
-            {"rank": n, **asdict(r), "cv": cv.get(r.attempt), "final": r.id in picks} for n, r in enumerate(receipts, 1)
-        ]
+        made_of = (self.root, self.competition, self.metric, self.attempts, self.submissions)
+        return Standing(*made_of, self.board()).read(reveal=reveal, leaderboard=leaderboard)
 
 
 def _race(careful: bool, folds: Sequence[int], seeds: int | None) -> RaceConfig:
