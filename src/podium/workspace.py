@@ -31,6 +31,7 @@ from podium.recipe import Recipe
 from podium.recipes import find_recipe, shipped
 from podium.standing import Standing
 from podium.submitting import Submitting
+from podium.teaming import Teaming
 
 if TYPE_CHECKING:
     from podium.inference.predict import Prediction
@@ -257,9 +258,19 @@ class Workspace:
         """Make an attempt the champion whatever its verdict says; the reason is kept."""
         return self.racing.crown(reference, why)
 
-    def adopt(self, folder: str | Path) -> Attempt:
-        """Take an attempt over from another workspace of the same competition and folds, and judge it here."""
-        return self.racing.adopt(Path(folder))
+    def adopt(self, path: str | Path) -> Attempt:
+        """Take an attempt over, and judge it here: of another workspace's folder, or a teammate's file.
+
+        Of several in a file the last one is returned.
+        """
+        if Path(path).is_file():
+            return self.teaming.adopt(Path(path)).attempts[-1]
+        return self.racing.adopt(Path(path))
+
+    @property
+    def teaming(self) -> Teaming:
+        """What shares attempts with teammates and takes theirs over."""
+        return Teaming(self.root, self.competition, self.attempts, self.submissions, self.racing)
 
     @property
     def racing(self) -> Racing:

@@ -29,6 +29,8 @@ PIPELINE = (
         "combine",
         "champion",
         "adopt",
+        "share",
+        "team",
     ),
     *("attempts", "show", "revisit", "reproduce", "verdict", "predict", "submit", "standings", "cache", "demo"),
 )
@@ -69,7 +71,7 @@ def podium(
             raise PodiumError(f"cannot go there ({error.strerror})", where=directory) from None
 
 
-from podium.cli import attempts, cache, climb, data, doctor, folds, ledger, lr_find, models, submit, verdict  # noqa: E402, F401 - importing them registers their commands
+from podium.cli import attempts, cache, climb, data, doctor, folds, ledger, lr_find, models, submit, team, verdict  # noqa: E402, F401 - importing them registers their commands
 
 _ClickError: Any = typer.BadParameter.__mro__[2]  # typer brings a click of its own, or uses the public one
 
