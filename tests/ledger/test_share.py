@@ -7,43 +7,14 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import pytest
+from pretend import fresh, tried
 
 from drawing import tiny_competition
-from podium.config import read_toml, write_toml
+from podium.config import read_toml
 from podium.errors import DataError, LedgerError
-from podium.files import mark_complete
-from podium.ledger.fold_runs import fold_run_name
 from podium.ledger.share import MANIFEST, data_digest
 from podium.workspace import Workspace
-
-
-def pretend_training(space, attempt, gain, seed=0):
-    """Fold runs as training leaves them, but for networks: every sample scores about 0.8 and the gain."""
-    folds = space.prepare().folds
-    rng = np.random.default_rng(attempt.id + 100 * seed)
-    for fold in range(folds.k):
-        ids = [id for id, f in folds.fold.items() if f == fold]
-        run = attempt.folder / fold_run_name(fold, seed)
-        (run / "oof").mkdir(parents=True)
-        (run / "oof" / "values.npy").write_bytes(b"predictions")
-        (run / "best.pt").write_bytes(b"weights")
-        score = 0.8 + gain + rng.normal(0, 0.01, len(ids))
-        table = {"id": ids, "group": [folds.group[i] for i in ids], "fold": [fold] * len(ids), "score": score}
-        pl.DataFrame(table).write_parquet(run / "scores.parquet")
-        facts = {"fold": fold, "seed": seed, "score": float(score.mean()), "seconds": 1.0, "samples": len(ids)}
-        write_toml(run / "run.toml", facts | {"metric": "dice"})
-        mark_complete(run)
-
-
-def judged(space, attempt):
-    from podium.ledger.judge import Judge
-
-    judge = Judge(space.attempts, space.metric, space.competition.folds.k)
-    _, verdict = judge.judge(attempt, space.attempts.get(attempt.parent))
-    return attempt.decided(verdict)
 
 
 @pytest.fixture(scope="module")
@@ -51,22 +22,6 @@ def source(tmp_path_factory):
     return tiny_competition(
         tmp_path_factory.mktemp("source"), n_groups=8, test_groups=2, table="train_masks.csv"
     ).folder
-
-
-def fresh(folder, source):
-    space = Workspace.new(folder, source, ["folds.k=2"])
-    digest = space.prepare().folds.digest()
-    base = space.attempts.create("baseline", space.recipe("smoke"), None, "first", digest)
-    for seed in (0, 1):
-        pretend_training(space, base, 0.0, seed)
-    return space, digest
-
-
-def tried(space, digest, name, change, gain):
-    base = space.attempts.get(0)
-    attempt = space.attempts.create(name, base.recipe.with_overrides([change]), base, f"why {name}", digest)
-    pretend_training(space, attempt, gain)
-    return judged(space, attempt)
 
 
 @pytest.fixture(scope="module")
