@@ -7,29 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from podium.config import read_toml, write_toml
+from podium.boards import Board, Receipt
+from podium.boards.choice import open_board
 from podium.data.competition import Competition
 from podium.data.folds import Check
 from podium.data.inventory import Stock, take_stock
 from podium.data.ready import Prepared, check_folds, make_ready
 from podium.data.report import Report, make_report
 from podium.data.samples import Problem, Samples, add_exclusions, list_samples, wanted_ids
-from podium.errors import BoardError, ConfigError, DataError, nearest
+from podium.errors import ConfigError, DataError, nearest
 from podium.files import locked
-from podium.host.board import LocalBoard, Receipt
-from podium.host.grading import Classes
 from podium.ledger.attempts import Attempt, Attempts, RaceConfig
-from podium.ledger.submissions import Submissions, file_in
+from podium.ledger.standings import Standings
+from podium.ledger.submissions import Submissions
 from podium.metrics import get_metric
 from podium.new import SPEC, make_from_frame, make_workspace
 from podium.progress import say_if
 from podium.racing import Racing
 from podium.recipe import Recipe
 from podium.recipes import find_recipe, shipped
+from podium.standing import Standing
+from podium.submitting import Submitting
+from podium.teaming import Teaming
 
 if TYPE_CHECKING:
     from podium.ensemble.blend import Blend
@@ -83,6 +85,7 @@ class Workspace:
         """Make a workspace from a folder of data: infer the competition, write it down with the reasons.
 
         Args:
+            source: A folder, an archive; or `kaggle:SLUG` or `host:URL/SLUG`, to be downloaded.
             settings: Keys of competition.toml to set, for instance ``["metric=iou", "folds.k=3"]``.
             hold_out: Share of the labelled samples to hide as a test set with a leaderboard of its own.
             public: Share of those that the public leaderboard scores.
@@ -94,7 +97,7 @@ class Workspace:
             DataError: if the data cannot be understood.
         """
         root = Path(folder).resolve()
-        make_workspace(root, Path(source).resolve(), settings, hold_out, public, solution, copy, seed)
+        make_workspace(root, source, settings, hold_out, public, solution, copy, seed)
         return cls(root)
 
     @classmethod
@@ -258,9 +261,19 @@ class Workspace:
         """Make an attempt the champion whatever its verdict says; the reason is kept."""
         return self.racing.crown(reference, why)
 
-    def adopt(self, folder: str | Path) -> Attempt:
-        """Take an attempt over from another workspace of the same competition and folds, and judge it here."""
-        return self.racing.adopt(Path(folder))
+    def adopt(self, path: str | Path) -> Attempt:
+        """Take an attempt over, and judge it here: of another workspace's folder, or a teammate's file.
+
+        Of several in a file the last one is returned.
+        """
+        if Path(path).is_file():
+            return self.teaming.adopt(Path(path)).attempts[-1]
+        return self.racing.adopt(Path(path))
+
+    @property
+    def teaming(self) -> Teaming:
+        """What shares attempts with teammates and takes theirs over."""
+        return Teaming(self.root, self.competition, self.attempts, self.submissions, self.racing)
 
     @property
     def racing(self) -> Racing:
@@ -359,48 +372,26 @@ class Workspace:
             SubmissionError: naming lines and values, before anything is counted.
             BoardError: if there is no board here or the day's submissions are used up.
         """
-        if file is not None and Path(file).is_file():
-            return self.board().submit(Path(file), message, again=again)
-        if file is not None and (Path(file).suffix or len(Path(file).parts) > 1):
-            raise BoardError("no such file", where=file, remedy="check the path; or submit a prediction: podium submit")
-        folder = self.submissions.get(None if file is None else str(file))
-        facts = read_toml(folder / "prediction.toml")
-        attempt = f"{facts['attempt']:04d}-{facts['name']}" if "attempt" in facts else str(facts["name"])
-        receipt = self.board().submit(file_in(folder), message, attempt, again=again)
-        write_toml(folder / "receipt.toml", {k: v for k, v in asdict(receipt).items() if v is not None})
-        return receipt
+        made_of = (self.root, self.competition, self.metric, self.attempts, self.submissions)
+        return Submitting(*made_of, self.board()).submit(message, file, again=again)
 
-    def board(self) -> LocalBoard:
+    def board(self) -> Board:
         """The board that `competition.toml` names.
 
         Raises:
             BoardError: if it names none.
         """
-        if self.competition.board.kind == "none":
-            raise BoardError(
-                "this competition has no board",
-                where=self.root / SPEC,
-                remedy="hand in the file in submissions/ yourself; or make the workspace with --hold-out or --solution",
-            )
-        c = self.competition
-        board, limit = self.root / "board", c.board.daily_limit
-        return LocalBoard(board, c.submission, self.metric, limit, classes=Classes.of(c))
+        return open_board(self.competition, self.root, self.metric)
 
-    def standings(self, *, reveal: bool = False) -> list[dict[str, Any]]:
-        """My submissions, best public score first, with the CV score of their attempts.
-
-        The `board.final_picks` best public ones are the final ones: on reveal the best private score among them counts.
+    def standings(self, *, reveal: bool = False, leaderboard: bool = False) -> Standings:
+        """My submissions, the best first, with the CV of their attempts; how far CV and board agree; final picks.
 
         Args:
             reveal: Show private scores too; after that they can no longer surprise anybody.
+            leaderboard: Fetch the teams, what is left of today and the deadline as well.
         """
-        cv = {row["folder"]: row["cv"] for row in self.list_attempts()[0]}
-        receipts = self.board().standings(reveal=reveal)
-        better = sorted(receipts, key=lambda r: r.public, reverse=self.metric.greater_is_better)
-        picks = {r.id for r in better[: self.competition.board.final_picks]}
-        return [
-            {"rank": n, **asdict(r), "cv": cv.get(r.attempt), "final": r.id in picks} for n, r in enumerate(receipts, 1)
-        ]
+        made_of = (self.root, self.competition, self.metric, self.attempts, self.submissions)
+        return Standing(*made_of, self.board()).read(reveal=reveal, leaderboard=leaderboard)
 
 
 def _race(careful: bool, folds: Sequence[int], seeds: int | None) -> RaceConfig:

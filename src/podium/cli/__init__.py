@@ -29,9 +29,11 @@ PIPELINE = (
         "combine",
         "champion",
         "adopt",
+        "share",
+        "team",
     ),
     *("attempts", "show", "revisit", "reproduce", "verdict"),
-    *("predict", "blend", "export", "share", "submit", "standings", "host", "cache", "demo"),
+    *("predict", "blend", "export", "submit", "standings", "host", "cache", "demo"),
 )
 
 
@@ -84,6 +86,7 @@ from podium.cli import (  # noqa: E402 - importing them registers their commands
     models,  # noqa: F401
     predict,  # noqa: F401
     submit,  # noqa: F401
+    team,  # noqa: F401
     verdict,  # noqa: F401
 )
 

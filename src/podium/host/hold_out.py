@@ -114,7 +114,7 @@ def hold_out(
     tree = competition.tree()
     same = {k: v for k, v in tree["data"].items() if k not in PLACES}
     tree["data"] = {**same, **places}
-    tree["board"]["kind"] = "local"
+    tree["board"] |= {"kind": "local", "public_share": round(public, 4)}
     tree["folds"]["k"] = min(competition.folds.k, left)
     return HeldOut(Competition.from_tree(tree), len(train), len(test), usage.count("Public"), left)
 

@@ -43,6 +43,8 @@ class Submissions:
         folders = self.all()
         for folder in reversed(folders):
             number, _, name = folder.name.partition("-")
+            if reference is None and not file_in(folder).exists():
+                continue  # a file from elsewhere that was handed in
             if reference in (None, folder.name, name, number, number.lstrip("0")):
                 return folder
         if not folders:
