@@ -46,7 +46,11 @@ def test_what_is_accepted_stays_and_the_next_is_made_to_it(tmp_path):
     assert {a.name for a in accepted} == set(good)
     assert [a.parent for a in accepted] == [0, *(a.id for a in accepted[:-1])]
     recipe = ledger.champion().recipe
-    assert (recipe.augment.vflip, recipe.train.ema, recipe.train.batch_size) == (0.5, 0.99, ledger.recipe.train.batch_size // 2)
+    assert (recipe.augment.vflip, recipe.train.ema, recipe.train.batch_size) == (
+        0.5,
+        0.99,
+        ledger.recipe.train.batch_size // 2,
+    )
     assert all(len(ledger.runs[a.id]) >= K for a in accepted)
     assert climb.state().accepted == set(good)
 

@@ -27,10 +27,9 @@ from podium.ledger.submissions import Submissions, file_in
 from podium.ledger.verdict import RunNoise, compare, paired_runs
 from podium.metrics import Measured, Metric
 from podium.progress import say
-from podium.recipe import PredictConfig, Recipe
+from podium.recipe import PredictConfig, PseudoConfig, Recipe
 from podium.training.check import check_predict
 from podium.training.fold_run import FoldData
-from podium.training.pseudo import PseudoConfig
 from podium.training.tasks import create_task
 
 WHY_NOT = (
@@ -179,7 +178,7 @@ class Blending:
         tested = Tested.of(self.competition, self.metric, self.root)
         if tested is None or blend.file is None:
             return blend
-        config = PseudoConfig().with_overrides(list(settings))
+        config = PseudoConfig(attempts=[m.name for m in blend.members]).with_overrides(list(settings))
         folder = self.root / "pseudo" / blend.file.parent.name
         held = {fold: prepared.folds.validation(fold) for fold in range(prepared.folds.k)}
         settled = recipe.with_overrides({"predict": blend.config.tree()})

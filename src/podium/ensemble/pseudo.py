@@ -21,8 +21,8 @@ from podium.ensemble.test_set import Tested
 from podium.errors import LedgerError
 from podium.files import building
 from podium.progress import counted, say, track
-from podium.recipe import Recipe
-from podium.training.pseudo import PseudoConfig, choose, confidence, pseudo_sample, without_validation
+from podium.recipe import PseudoConfig, Recipe
+from podium.training.pseudo import choose, mask_of, sureness
 from podium.training.tasks import MaskTask, NumbersTask, TableTask, create_task
 
 
@@ -35,7 +35,7 @@ def export_pseudo(
     config: PseudoConfig,
     folder: Path,
 ) -> int:
-    """Write `fold<n>/<id>.npz` (target and where it counts), or `fold<n>.csv`, and `pseudo.csv`; how many there are.
+    """Write `fold<n>/<id>.npz` (target, see `mask_of`), or `fold<n>.csv`, and `pseudo.csv`; how many there are.
 
     Args:
         held: {fold: its validation samples}.
@@ -61,15 +61,15 @@ def export_pseudo(
             names = {row: id for id, row in test.rows.items()}
             by_row = [names.get(row, "") for row in range(max(names, default=-1) + 1)]
             blended = Blended(task, sources, combiner, by_row, test.images.original)
-            sureness = {
-                id: _sureness(task, blended.of(row))
+            sure = {
+                id: sureness(_probs(task, blended.of(row)), task.kind)
                 for id, row in track(test.rows.items(), f"pseudo-labels of fold {fold}", len(test.rows))
+                if id not in validation
             }
-            trained_on = {id: set(held) - {fold} for id in sureness}
-            chosen = without_validation(choose(sureness, labelled, config), trained_on, {}, set(validation), fold)
+            chosen = choose(sure, labelled, config)
             _write(temporary / f"fold{fold}", task, {id: blended.of(test.rows[id]) for id in chosen}, config)
-            rows += [{"id": id, "fold": fold, "confidence": round(sureness[id], 5)} for id in chosen]
-            say(f"  fold {fold}: {counted(len(chosen), 'pseudo-label')} of {counted(len(sureness), 'test sample')}")
+            rows += [{"id": id, "fold": fold, "confidence": round(sure[id], 5)} for id in chosen]
+            say(f"  fold {fold}: {counted(len(chosen), 'pseudo-label')} of {counted(len(sure), 'test sample')}")
         schema = {"id": pl.String, "fold": pl.Int64, "confidence": pl.Float64}
         pl.DataFrame(rows, schema=schema).write_csv(temporary / "pseudo.csv")
         write_toml(temporary / "pseudo.toml", {"members": [m.name for m in members], "pseudo": config.tree()})
@@ -80,8 +80,7 @@ def _write(folder: Path, task: MaskTask | TableTask, found: dict[str, Any], conf
     if task.dense:
         folder.mkdir()
         for id, probs in found.items():
-            sample = pseudo_sample(id, probs, config)
-            np.savez_compressed(folder / f"{id}.npz", target=sample.target, counts=sample.counts)
+            np.savez_compressed(folder / f"{id}.npz", target=mask_of(_probs(task, probs), task.kind, config))
         return
     values = np.stack(list(found.values())) if found else np.zeros((0, task.outputs), np.float32)
     table = pl.DataFrame(values, schema=list(task.names)).insert_column(
@@ -90,9 +89,6 @@ def _write(folder: Path, task: MaskTask | TableTask, found: dict[str, Any], conf
     table.write_csv(folder.with_suffix(".csv"))
 
 
-def _sureness(task: MaskTask | TableTask, prediction: Any) -> float:
-    """`confidence` of a mask; of classes the likeliest one's probability, of labels the mean of max(p, 1 - p)."""
-    if task.dense:
-        return confidence(prediction)
-    p = np.asarray(prediction, np.float64)
-    return float(p.max() if task.kind == "labels" else np.maximum(p, 1 - p).mean())
+def _probs(task: MaskTask | TableTask, prediction: Any) -> Any:
+    """In [0, 1], where masks come as uint8."""
+    return prediction.astype(np.float32) / 255 if task.dense else np.asarray(prediction, np.float32)
