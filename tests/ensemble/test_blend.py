@@ -223,7 +223,14 @@ def test_tables_from_elsewhere(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_from_trained_networks_to_the_board(workspace: Workspace) -> None:
-    tiny = ["model.width=0.25", "model.depth=3", "optim.lr=1e-2", "train.epochs=2", "train.batch_size=4"]
+    tiny = [
+        "model.arch=unet",
+        "model.width=0.25",
+        "model.depth=3",
+        "optim.lr=1e-2",
+        "train.epochs=2",
+        "train.batch_size=4",
+    ]
     workspace.baseline(changes=[*tiny, "train.precision=fp32"], seeds=1)
     workspace.attempt("deeper", ["model.depth=4"], why="another one", seeds=1)
     done = workspace.blend(
