@@ -25,7 +25,7 @@ from podium.formats.tables import ragged, records
 if TYPE_CHECKING:
     from podium.formats.gzips import GzipWriter
 
-PackedMask = tuple[str, Packed, int]
+PackedMask = tuple[bytes, Packed, int]
 """What a row begins with, its mask of one bit a pixel, and the width of that mask."""
 
 TOGETHER = 16
@@ -188,6 +188,9 @@ class SubmissionWriter:
         self._masks: list[PackedMask] = []
         self._pending: deque[Future[bytes]] = deque()
         self._pool: ThreadPoolExecutor | None = None
+        self._labels = fmt.classes if fmt.row_a_class else ("",)
+        self._takes_masks = fmt.format.startswith("rle") and len(fmt.value_columns) == 1
+        self._around = tuple(fmt.id.split("{id}"))
 
     def __enter__(self) -> Self:
         self._out = file = self._stack.enter_context(open_atomic(self._path))
@@ -227,14 +230,12 @@ class SubmissionWriter:
         Raises:
             SubmissionError: if the format is none of masks, or has another number of classes.
         """
-        fmt = self._fmt
         layers = packed if packed.ndim == 3 else packed[None]
-        labels = fmt.classes if fmt.row_a_class else ("",)
-        if not fmt.format.startswith("rle") or len(fmt.value_columns) > 1 or len(layers) != len(labels):
+        if not self._takes_masks or len(layers) != len(self._labels):
             found = f"{len(layers)} packed mask{'s' * (len(layers) != 1)} for '{sample_id}'"
-            raise SubmissionError(found, where=self._path, expected=f"{fmt.width} of {fmt.format}")
-        for label, layer in zip(labels, layers, strict=True):
-            self._masks.append((row_start(fmt, sample_id, label).decode(), layer, width))
+            raise SubmissionError(found, where=self._path, expected=f"{self._fmt.width} of {self._fmt.format}")
+        for label, layer in zip(self._labels, layers, strict=True):
+            self._masks.append((self._start_of(sample_id, label), layer, width))
         if len(self._masks) >= TOGETHER:
             self._start()
             while len(self._pending) > 4 * _THREADS or (self._pending and self._pending[0].done()):
@@ -255,6 +256,13 @@ class SubmissionWriter:
             if self._pool:
                 self._pool.shutdown(wait=True, cancel_futures=True)
         self._stack.__exit__(kind, error, trace)
+
+    def _start_of(self, sample_id: str, label: str) -> bytes:
+        """`row_start`, without a detour where an image has one row: a row is little more than its mask."""
+        if label:
+            return row_start(self._fmt, sample_id, label)
+        before, after = self._around
+        return (quoted(before + sample_id + after) + ",").encode()
 
     def _start(self) -> None:
         from podium.formats import kernels  # noqa: F401 - once, here, and not in every thread at the same time
@@ -308,7 +316,7 @@ def header_of(fmt: SubmissionFormat) -> bytes:
 
 
 def _rows(masks: list[PackedMask], order: rle.Order) -> bytes:
-    return rle.encode_lines([(start.encode(), packed, width) for start, packed, width in masks], order)
+    return rle.encode_lines(masks, order)
 
 
 def _line(*fields: str) -> bytes:
@@ -322,7 +330,7 @@ def number_text(value: float) -> str:
 
 def quoted(field: str) -> str:
     """A CSV field, in quotes where it needs them."""
-    if any(c in field for c in ',"\r\n'):
+    if "," in field or '"' in field or "\n" in field or "\r" in field:
         return '"' + field.replace('"', '""') + '"'
     return field
 
