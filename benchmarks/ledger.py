@@ -17,11 +17,12 @@ import polars as pl
 from benchmarks.harness import Benchmark, Pair
 from podium.config import emit_toml
 from podium.ledger.fold_runs import fold_run_name
-from podium.ledger.verdict import compare, decide, fold_order, paired_runs, run_noise
+from podium.ledger.verdict import Run, compare, decide, fold_order, paired_runs, run_noise
 from podium.recipe import Recipe
 
 K = 5
 COMPETITION = {"name": "bench", "metric": "dice", "data": {"train_images": "*.png", "train_masks": "{id}.png"}}
+Tables = dict[tuple[int, int], pl.DataFrame]
 PODIUM = Path(sys.executable).with_name("podium")
 
 
@@ -126,15 +127,43 @@ def attempts_10k(tiny: bool, folder: Path) -> Pair:
     return Pair(ours, peer, f"{n:,} attempts of {K} folds, the whole command")
 
 
-def verdict(tiny: bool, folder: Path) -> Pair:
-    n, rng = 200 if tiny else 20_000, np.random.default_rng(0)
+def _scored(tiny: bool) -> tuple[int, Tables, Tables]:
+    """(samples a fold, a parent trained twice on each fold, an attempt trained once)."""
+    n, rng = 208 if tiny else 20_000, np.random.default_rng(0)
     base = {(fold, seed): _table(rng, fold, n) for fold in range(K) for seed in range(2)}
     tried = {(fold, 0): base[fold, 0].with_columns(pl.col("score") + rng.normal(0.002, 0.05, n)) for fold in range(K)}
-    replicates = paired_runs(base, {})[0]
+    return n, base, tried
+
+
+def verdict(tiny: bool, folder: Path) -> Pair:
+    n, base, tried = _scored(tiny)
+    groups = np.arange(n) // 16
+    scores = [{key: table["score"].to_numpy() for key, table in side.items()} for side in (tried, base)]
+
+    def ours() -> float:
+        attempt, parent = ([Run.of_scores(*key, score, groups) for key, score in side.items()] for side in scores)
+        return decide(compare(attempt, parent, run_noise([parent])), fold_order(K, 1)).gain
+
+    def peer() -> float:  # the test that is blind to the noise of retraining
+        from scipy.stats import ttest_rel
+
+        gains = []
+        for fold in range(K):
+            attempt, parent = scores[0][fold, 0], (scores[1][fold, 0] + scores[1][fold, 1]) / 2
+            gains.append(float(np.mean(attempt - parent)))
+            ttest_rel(attempt, parent, alternative="greater")
+        return float(np.mean(gains))
+
+    assert abs(ours() - peer()) < 1e-12
+    return Pair(ours, peer, f"{K} folds of {n:,} samples, {3 * K} fold runs")
+
+
+def verdict_of_tables(tiny: bool, folder: Path) -> Pair:
+    n, base, tried = _scored(tiny)
 
     def ours() -> float:
         attempt, parent, _ = paired_runs(tried, base)
-        return decide(compare(attempt, parent, run_noise([replicates])), fold_order(K, 1)).gain
+        return decide(compare(attempt, parent, run_noise([parent])), fold_order(K, 1)).gain
 
     def peer() -> float:  # the mean of the paired differences of groups, with joins; nothing is decided
         a = pl.concat(tried.values()).group_by("fold", "id", "group").agg(pl.col("score").mean())
@@ -144,10 +173,13 @@ def verdict(tiny: bool, folder: Path) -> Pair:
         return float(groups.group_by("fold").agg(pl.col("gain").mean())["gain"].mean())  # type: ignore[arg-type]
 
     assert abs(ours() - peer()) < 1e-12
-    return Pair(ours, peer, f"{K} folds of {n:,} samples")
+    return Pair(ours, peer, f"the same, from tables of {n:,} rows")
 
 
 BENCHMARKS = [
     Benchmark("attempts_10k", "podium attempts --json", "reading every folder's TOML", None, attempts_10k, "wall"),
-    Benchmark("decide", "a verdict from the tables of scores", "joins in polars, no verdict", None, verdict),
+    Benchmark("decide", "a verdict from arrays of scores", "a paired t test a fold (scipy)", None, verdict),
+    Benchmark(
+        "decide_tables", "a verdict from tables of scores", "polars, no verdict", None, verdict_of_tables, "wall"
+    ),
 ]

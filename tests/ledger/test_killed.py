@@ -17,7 +17,7 @@ from podium.ledger.attempts import Attempts
 from podium.ledger.index import Index
 
 SPAWN = multiprocessing.get_context("forkserver")  # imports once, then a writer starts in milliseconds
-SPAWN.set_forkserver_preload(["ledger_writer"])
+SPAWN.set_forkserver_preload(["pytest", "polars", "podium.recipe", "podium.ledger.attempts"])
 
 
 class Writer:

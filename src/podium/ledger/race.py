@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -122,6 +123,9 @@ class Race:
             seeds = "" if len(base) == 1 else f", the mean of its {len(base)} seeds"
             say(f"  fold {last.fold}: {last.score:.{n}f}, its parent {mean:.{n}f}{seeds}")
         say(f"  {d.sentence}")
+        if d.next is not None and math.isfinite(d.se):
+            needed = f"{1 / attempt.race.rule.alpha:.0f}:1"
+            say(f"  evidence so far {d.evidence:.1f}:1, a YES needs {needed}; Ctrl-C stops here and loses nothing")
 
 
 def _folds(folds: Sequence[int]) -> str:

@@ -44,9 +44,13 @@ def paired_runs(
 
 def _shared(fold: int, tables: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, npt.NDArray[np.int64]]:
     """(ids that all tables have, in order; the code of each one's group in the last table)."""
-    shared = tables[-1].select("id", "group").sort("id")
-    for table in tables[:-1]:
-        shared = shared.join(table.select("id"), on="id", how="semi", maintain_order="left")
+    shared = tables[-1].select("id", "group")
+    if shared["id"].n_unique() < shared.height:
+        raise LedgerError("a sample is scored twice", where=f"fold {fold}")
+    if not all(table["id"].equals(shared["id"]) for table in tables[:-1]):  # they are, but for changes of the data
+        shared = shared.sort("id")
+        for table in tables[:-1]:
+            shared = shared.join(table.select("id"), on="id", how="semi", maintain_order="left")
     if not shared.height:
         raise LedgerError(
             "the attempt and its parent have no sample in common",
@@ -54,13 +58,21 @@ def _shared(fold: int, tables: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, np
             expected="some samples scored by both",
             remedy="compare attempts that were trained on the same folds",
         )
-    return shared.select("id"), (shared["group"].rank("dense").to_numpy() - 1).astype(np.int64)
+    return shared.select("id"), _group_codes(shared["group"])
+
+
+def _group_codes(group: pl.Series) -> npt.NDArray[np.int64]:
+    """0, 1, … in ascending order of the groups' names."""
+    if group.dtype == pl.String and not group.null_count():  # quicker than ranks
+        return group.cast(pl.Enum(group.unique().sort())).to_physical().to_numpy().astype(np.int64)
+    return (group.rank("dense").to_numpy() - 1).astype(np.int64)
 
 
 def _run(
     fold: int, seed: int, table: pl.DataFrame, ids: pl.DataFrame, codes: npt.NDArray[np.int64], metric: Metric | None
 ) -> Run:
-    table = ids.join(table, on="id", how="left", maintain_order="left")
+    if not table["id"].equals(ids["id"]):
+        table = ids.join(table, on="id", how="left", maintain_order="left")
     if table.height != ids.height:
         raise LedgerError("a sample is scored twice", where=f"fold {fold}, seed {seed}")
     if metric is None or metric.mean_over_samples:
