@@ -5,6 +5,7 @@ Both only see an `Arena`, so that the same code competes in real trainings and i
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -102,9 +103,10 @@ def by_optuna(arena: Arena, budget: int, seed: int, *, slots: int = 0) -> Search
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     rng = np.random.default_rng([seed, 2])
     names = [n for n in sorted(arena.catalog.changes) if with_changes(arena.baseline, [n], arena) != arena.baseline]
-    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=5)
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=5, multivariate=True)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=optuna.pruners.WilcoxonPruner())
     study.enqueue_trial({f"slot{i}": "none" for i in range(slots)} if slots else dict.fromkeys(names, False))
     search = Search([arena.baseline])

@@ -75,6 +75,7 @@ NEEDS = {
     "docs/tutorial.md": {"podium-demo": few_cars},
     "docs/how-to/bring-your-own-data.md": {"cells-data": cells},
     "docs/how-to/cache.md": {"cells-data": cells},
+    "docs/how-to/climb.md": {"cells-data": cells},
     "docs/how-to/clean.md": {"cells-data": damaged},
     "docs/how-to/doctor.md": {"cells-data": cells},
     "docs/how-to/folds.md": {"cells-data": cells},

@@ -76,7 +76,7 @@ def test_published_recipes_too(drawn, name):
     assert all(found.reason for found in fits if found.recipe is None)
 
 
-@pytest.mark.parametrize("task", ["class map", "number"])
+@pytest.mark.parametrize("task", [pytest.param("class map", marks=pytest.mark.slow), "number"])
 def test_whatever_was_accepted_the_rest_still_applies_or_says_why_not(drawn, task):
     competition, recipes = drawn[task]
     place, recipe, accepted = place_of(competition), recipes["baseline"], set()

@@ -66,7 +66,7 @@ def test_what_comes_after_another_waits_for_its_yes(tmp_path):
     assert ledger.champion().recipe.train.epochs == 4 * ledger.recipe.train.epochs
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
 def test_killed_at_every_training_it_ends_as_if_it_never_was(tmp_path, seed):
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
@@ -108,6 +108,7 @@ def test_killed_before_the_attempt_is_written_the_same_is_chosen(tmp_path):
     assert begun(ledger, tmp_path).next().option.name == chosen
 
 
+@pytest.mark.slow
 def test_a_near_miss_goes_on_in_careful_mode(tmp_path):
     effects = dict.fromkeys(NAMES, -4.0) | {"clip": 1.3, "ema": 1.3}
     retried = 0
@@ -126,7 +127,7 @@ def test_a_near_miss_goes_on_in_careful_mode(tmp_path):
 
 def test_a_near_miss_is_made_to_the_new_champion_in_careful_mode(tmp_path):
     found = set()
-    for seed in range(6):
+    for seed in range(3):
         (tmp_path / str(seed)).mkdir()
         effects = dict.fromkeys(NAMES, -4.0) | {"clip": 0.8, "ema": 0.8, "vflip": 4.0}
         ledger, _ = climbed(effects, tmp_path / str(seed), seed, fold_runs=150)
@@ -141,7 +142,7 @@ def test_a_near_miss_is_made_to_the_new_champion_in_careful_mode(tmp_path):
 def test_near_misses_are_made_together_and_keep_what_each_sets(tmp_path):
     small = dict.fromkeys(("vflip", "ema", "clip"), 1.3)
     together = []
-    for seed in range(5):
+    for seed in range(4):
         (tmp_path / str(seed)).mkdir()
         ledger, _ = climbed(dict.fromkeys(NAMES, -4.0) | small, tmp_path / str(seed), seed, fold_runs=120)
         together += [a for a in ledger.tried if len(changes_of(a.name, ledger.catalog)) > 1]
@@ -156,6 +157,7 @@ def test_near_misses_are_made_together_and_keep_what_each_sets(tmp_path):
     assert any(a.verdict.verdict == "YES" for a in together)
 
 
+@pytest.mark.slow
 def test_the_kind_that_helps_here_is_tried_more_and_more(tmp_path):
     kinds = {"left": {"says": "these", "yes": 1.0, "no": 2.0}, "right": {"says": "those", "yes": 1.0, "no": 2.0}}
     ours, names = load_catalog(), [n for n in NAMES if n not in ("tta", "longer-still")]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from podium.climb.catalog import Catalog
-from podium.climb.guards import Place
+from podium.climb.guards import Fit, Place
 from podium.climb.journal import Journal
 from podium.climb.ledger import Ledger
 from podium.climb.moves import Move, State, changes_of
@@ -21,7 +21,7 @@ from podium.errors import BusyError, PodiumError, StorageError
 from podium.ledger.verdict import RULE
 from podium.progress import counted, duration, say
 
-KEEP_BACK = 0.15
+KEEP_BACK = 0.1
 """Share of the fold runs kept back for the last check: of two attempts, on one fold at least and on K at most."""
 
 
@@ -45,6 +45,7 @@ class Climb:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
+        self._known: dict[tuple[int, str], Fit] = {}
         trained = self.ledger.seconds() - self._seconds_before()
         self._spent, self._since = max(self.journal.seconds, trained), self.clock()
 
@@ -75,6 +76,7 @@ class Climb:
             j.left_out,
             self._seen(),
             j.hours is not None,
+            self._known,
         )
 
     def rates(self, state: State) -> Rates:
@@ -171,10 +173,15 @@ class Climb:
         how |= {"seeds": self._seeds(move.length, left)}
         self._try(name, partial(self.ledger.attempt, name, move.settings, **how))
 
-    def _try(self, name: str, race: Callable[[], object]) -> None:
+    def _try(self, name: str, race: Callable[[], Any]) -> None:
         """Race it; what fails is left out, and the climb goes on."""
+        before = self.ledger.champion().id
         try:
-            race()
+            attempt = race()
+            if attempt.verdict is not None and not self.ledger.fold_runs(attempt.id):
+                say(f"  {attempt.verdict.sentence}")  # judged at once: nothing else has told
+            if self.ledger.champion().id != before:
+                say(f"climb: {name} is the champion now; what comes next is made to it")
         except (BusyError, StorageError):
             raise
         except PodiumError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -64,6 +64,7 @@ class State:
         left_out: Names of attempts that failed.
         seen: {change: (yes, no)} of other ledgers.
         hourly: Whether time is what is spent; else fold runs.
+        known: {(champion's number, change): how it fits}, filled here and kept from one state to the next.
     """
 
     catalog: Catalog
@@ -74,6 +75,7 @@ class State:
     left_out: Collection[str] = ()
     seen: Mapping[str, tuple[float, float]] | None = None
     hourly: bool = False
+    known: dict[tuple[int, str], Fit] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> set[str]:
@@ -104,11 +106,13 @@ class State:
     def fits(self) -> dict[str, Fit]:
         """Every change of the catalogue that was not tried yet, with its settings or why it is out of the question."""
         tried = {o.changes[0] for o in self.outcomes if len(o.changes) == 1}
-        return {
-            name: fit(change, self.champion.recipe, self.place, self.accepted)
-            for name, change in self.catalog.changes.items()
-            if name not in self.names and name not in tried
-        }
+        return {name: self._fit(name) for name in self.catalog.changes if name not in self.names and name not in tried}
+
+    def _fit(self, name: str) -> Fit:
+        key = self.champion.id, name
+        if key not in self.known:
+            self.known[key] = fit(self.catalog.changes[name], self.champion.recipe, self.place, self.accepted)
+        return self.known[key]
 
     def moves(self) -> list[Move]:
         """All that could be tried now."""
@@ -145,7 +149,7 @@ class State:
                     option = Option(name, CAREFUL, cost)
                     moves.append(Move(option, miss.changes, (), why, change.source, True, attempt.id, length))
                 continue
-            found = fit(change, self.champion.recipe, self.place, self.accepted)
+            found = self._fit(name)
             if found.recipe:
                 free = _is_free(found.settings)
                 option = Option(again, CAREFUL, RUNS["prediction"] if free else cost)

@@ -123,14 +123,15 @@ class Simulated:
             champion.recipe.with_overrides(list(settings)),
             prediction_only(s.split("=")[0] for s in settings),
         )
-        height = champion.height + self.gain_of(name)
+        height = height_of((*self._made(champion), *changes_of(name, self.catalog)), self.effects, self.catalog)
         self.tried.append(Tried(id, name, recipe, champion.id, tuple(settings), careful, height, free))
         self.runs[id] = {}
         return self.resume(id, careful=False, seeds=seeds)
 
-    def gain_of(self, name: str) -> float:
-        """True gain of an attempt over its parent."""
-        return sum(self.effects.get(change, 0.0) for change in changes_of(name, self.catalog))
+    def _made(self, attempt: Tried) -> list[str]:
+        """The changes that an attempt has come by, in order."""
+        before = [] if attempt.parent is None else self._made(self.tried[attempt.parent])
+        return [*before, *changes_of(attempt.name, self.catalog)]
 
     def resume(self, id: int, *, careful: bool, seeds: int) -> Tried:
         """Race it to its verdict."""
@@ -201,6 +202,21 @@ class Simulated:
         if id not in self.levels:
             self.levels[id] = self.world.recipes(np.random.default_rng([self.seed, id]))
         return self.levels[id]
+
+
+def height_of(changes: Sequence[str], effects: Mapping[str, float], catalog: Catalog) -> float:
+    """True gain of a recipe over the baseline: the sum of its changes' gains.
+
+    One that sets a key that a later one sets anew is undone by it, unless the later one is made to come after it.
+    """
+    made = [catalog.changes[name] for name in changes]
+    undone = {
+        i
+        for i, one in enumerate(made)
+        for later in made[i + 1 :]
+        if one.set.keys() & later.set.keys() and later.after != changes[i]
+    }
+    return float(sum(effects.get(name, 0.0) for i, name in enumerate(changes) if i not in undone))
 
 
 def drawn_effects(catalog: Catalog, rng: Rng, ideas: Ideas = REALISTIC) -> dict[str, float]:
