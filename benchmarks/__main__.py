@@ -8,10 +8,10 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from benchmarks import formats, pixels, scores, training
+from benchmarks import formats, pixels, predicting, scores, training
 from benchmarks.harness import Benchmark, Result, machine, measure, save
 
-ALL = (*formats.BENCHMARKS, *scores.BENCHMARKS, *pixels.BENCHMARKS, *training.BENCHMARKS)
+ALL = (*formats.BENCHMARKS, *scores.BENCHMARKS, *pixels.BENCHMARKS, *training.BENCHMARKS, *predicting.BENCHMARKS)
 BENCHMARKS: dict[str, Benchmark] = {b.name: b for b in ALL}
 
 
