@@ -317,6 +317,34 @@ class Workspace:
         attempt = self.champion() if reference is None else self.attempts.get(reference)
         return plan_prediction(attempt, self.competition, self.metric, *self._test_images(attempt), Options(**options))
 
+    def export(
+        self,
+        reference: str | int | None = None,
+        *,
+        kind: str = "onnx",
+        folder: str | Path | None = None,
+        each: bool = False,
+        all_seeds: bool = False,
+    ) -> Path:
+        """Write an attempt's models for other programs, or for a machine without network; gives the folder.
+
+        Args:
+            kind: "onnx", "torch" (a program of torch.export), or "bundle".
+            folder: To write; `exports/NNNN-name-kind` if not given.
+            each: A graph a model, not one of their mean.
+            all_seeds: The trainings of all seeds, not of the first.
+
+        Raises:
+            ConfigError: if the folder is in use.
+            ModelError: if a network cannot be written so, or the file does not give what the network gives.
+        """
+        from podium.inference.exporting import export_attempt
+
+        attempt = self.champion() if reference is None else self.attempts.get(reference)
+        target = Path(folder) if folder else self.root / "exports" / f"{attempt.folder.name}-{kind}"
+        context = (self.competition, self.metric, self.root)
+        return export_attempt(attempt, *context, self.prepare, target, kind, each=each, all_seeds=all_seeds)
+
     def _test_images(self, attempt: Attempt) -> tuple[list[str], TestSet]:
         """The test ids in the order of the file, and their images as an attempt reads them."""
         from podium.inference.sources import open_test_images

@@ -41,3 +41,29 @@ def predict(
         empty = "" if done.empty is None else f", {done.empty} empty"
         print(f"{done.file.relative_to(space.root)}: {done.rows} rows{empty}, attempt {done.attempt}")
     next_command('podium submit -m "what is new"')
+
+
+@app.command()
+def export(
+    attempt: str = typer.Argument(None, help="Number or name (default: the champion)."),
+    kind: str = typer.Option("onnx", "--format", help="onnx; torch (a program of torch.export); bundle (offline)."),
+    folder: str = typer.Option(None, "--to", metavar="DIR", help="Folder to write (default: in exports/)."),
+    each: bool = typer.Option(False, "--each", help="A file a model, not one of the mean of all."),
+    all_seeds: bool = typer.Option(False, "--all-seeds", help="The trainings of all seeds, not the first's."),
+    as_json: bool = JSON,
+) -> None:
+    """Write models for other programs, or a bundle that predicts without network.
+
+    Graphs are compared with the networks on real images before they count.
+    """
+    from podium.workspace import Workspace
+
+    space = Workspace.open()
+    written = space.export(attempt, kind=kind, folder=folder, each=each, all_seeds=all_seeds)
+    files = sorted(p for p in written.rglob("*") if p.is_file())
+    if as_json:
+        emit({"folder": written, "files": [str(p.relative_to(written)) for p in files]})
+    else:
+        shown = written.relative_to(space.root) if written.is_relative_to(space.root) else written
+        print(f"{shown}: {len(files)} files")
+    next_command(f"python {written}/predict.py DATA" if kind == "bundle" else "podium export --format bundle")

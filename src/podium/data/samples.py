@@ -124,6 +124,14 @@ def list_samples(competition: Competition, data: Path) -> Samples:
     return Samples(samples, _test_samples(spec, data, known_paths, extra), problems)
 
 
+def test_samples(competition: Competition, data: Path) -> list[Sample]:
+    """The test samples of a data folder that need not hold training images."""
+    spec = competition.data
+    if not any(_paths(data, spec.train_images, spec.views)):
+        return _test_samples(spec, data, set(), read_inputs(spec, data, stem_of))
+    return list_samples(competition, data).test
+
+
 def _paths(data: Path, patterns: str | list[str] | None, views: Sequence[str]) -> set[Path]:
     """Every image that the patterns match."""
     return {path for pattern in listed(patterns) for path, *_ in _matches(data, pattern, views)}

@@ -101,16 +101,29 @@ class TestSet:
     content: str = ""
 
 
-def open_test_images(competition: Competition, root: Path, test: Sequence[Sample], given: Input) -> TestSet:
+def open_test_images(
+    competition: Competition,
+    root: Path,
+    test: Sequence[Sample],
+    given: Input,
+    *,
+    cache: Path | None = None,
+    keep: bool = True,
+) -> TestSet:
     """The test images of a workspace, pre-processed.
+
+    Args:
+        cache: Where they are kept decoded; the workspace's own, if not given.
+        keep: Whether to keep them, where that is worth it.
 
     Raises:
         DataError: naming the images that cannot be read, unless they are excluded.
     """
-    preparer, preprocess = Preparer(competition, root / ".podium" / "cache"), Preprocess.of(given, root)
+    preparer = Preparer(competition, cache or root / ".podium" / "cache", root)
+    preprocess = Preprocess.of(given, root)
     views = [(f" {view}" * (n > 0), n) for n, view in enumerate(competition.data.views)]
     shown = [(name, [replace(s, image=s.views[n]) for s in test]) for name, n in views] or [("", list(test))]
-    if preparer.fits(test, given):
+    if keep and preparer.fits(test, given):
         stores = [preparer.images(f"test images{name}", samples, given)[1] for name, samples in shown]
         exclude(root / "exclude.csv", [p for store in stores for p in store_problems(store)])
         bad = {id for store in stores for id in store.errors}
