@@ -86,6 +86,7 @@ NEEDS = {
     "docs/how-to/export.md": {"podium-demo": few_cars},
     "docs/how-to/pretrained.md": {"cells-data": cells},
     "docs/how-to/python.md": {"cells-data": cells},
+    "docs/how-to/submit.md": {"cells-data": cells},
     "docs/how-to/tasks.md": {"shades-data": shades},
     "docs/how-to/training.md": {"podium-demo": few_cars},
     "docs/how-to/troubleshooting.md": {"cells-data": cells},

@@ -169,7 +169,7 @@ def _submitted_before(same: Kept, file: Path) -> BoardError:
     when = f"{receipt.at:%Y-%m-%d %H:%M} UTC"
     return BoardError(
         f"this very file was submitted before, as number {receipt.id}{note} on {when}; {score}",
-        where=file,
+        where=file.name,
         remedy="nothing was used of the quota; to submit it all the same: --again",
     )
 

@@ -16,7 +16,7 @@ from podium.ledger.agreement import (
     input_shift,
     picks,
 )
-from podium.ledger.agreement_svg import to_svg
+from podium.ledger.agreement_svg import ticks, to_svg
 
 WORLD = World()
 MANY = 4000
@@ -110,7 +110,7 @@ def regrets(world, seed, times=3000, shifts=(0.0,)):
         (replace(WORLD, submissions=20, groups_public=300, groups_cv=100), (0.0,), 0.5),  # LB is nearly all there is
         (replace(WORLD, submissions=30, worth=0.05), (0.0,), 4),
     ],
-    ids=["nothing shifted", "half shifted", "twenty", "a large public part", "all nearly alike"],
+    ids=["nothing shifted", "often shifted", "twenty", "a large public part", "all nearly alike"],
 )
 def test_our_picks_beat_the_usual_ones(world, shifts, sure):
     lost, z = regrets(world, seed=5, shifts=shifts)
@@ -194,3 +194,9 @@ def test_the_picture_has_a_point_a_submission():
     import xml.etree.ElementTree as ET
 
     ET.fromstring(svg)
+
+
+def test_ticks_are_round():
+    assert ticks(-0.0101, 0.0102) == [-0.01, -0.005, 0.0, 0.005, 0.01]
+    assert ticks(-0.53, 0.54) == [-0.4, -0.2, 0.0, 0.2, 0.4]
+    assert all(3 <= len(ticks(-a, b)) <= 8 for a in (1e-6, 0.03, 2.0) for b in (1e-5, 0.05, 7.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from html import escape
 
@@ -9,7 +10,7 @@ from podium.ledger.agreement import Agreement
 
 Axis = Callable[[float], float]
 
-SIZE, TOP, BOTTOM, LEFT, RIGHT = 520, 76, 56, 76, 20
+SIZE, TOP, BOTTOM, LEFT, RIGHT = 540, 76, 56, 92, 24
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#444}.title{font-size:15px;font-weight:600}.grid{stroke:#ddd}"
     ".back{fill:#fff}.band{fill:#1f5fa8;fill-opacity:.12}.same{stroke:#888;stroke-dasharray:5 4}.zero{stroke:#aaa}"
@@ -67,9 +68,8 @@ def _frame(low: float, high: float, x: Axis, y: Axis, metric: str, told: str) ->
         f'<text x="{LEFT}" y="46">{escape(told)}</text>',
         f'<text x="{LEFT}" y="64">shaded: what noise explains; dashed: equal gains; ring: final pick</text>',
     ]
-    for n in range(5):
-        value = low + (high - low) * n / 4
-        label = f"{value:+.4g}" if abs(value) > 1e-12 else "0"
+    for value in ticks(low, high):
+        label = f"{value:+g}" if value else "0"
         at_x, at_y = x(value), y(value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{SIZE - RIGHT}" y1="{at_y:.1f}" y2="{at_y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{at_y + 4:.1f}" text-anchor="end">{label}</text>')
@@ -79,3 +79,12 @@ def _frame(low: float, high: float, x: Axis, y: Axis, metric: str, told: str) ->
     at = (SIZE - BOTTOM + TOP) / 2
     parts.append(f'<text transform="translate(16 {at}) rotate(-90)" text-anchor="middle">ΔLB, public</text>')
     return "".join(parts)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two, three to eight of them, 0 among them if it lies there."""
+    rough = (high - low) / 6
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+    first = math.ceil(low / step - 1e-9)
+    return [round(n * step, 12) + 0.0 for n in range(first, math.floor(high / step + 1e-9) + 1)]
