@@ -82,6 +82,7 @@ def mapped(solution: Solution) -> Solution:
     for n, one in enumerate(flat):
         part = runs[offsets[n] : offsets[n + 1]]
         part[:, 0], part[:, 1] = one[:, 0], one[:, 0] + one[:, 1]
+    runs.setflags(write=False)  # as a mapped file's are
     areas = np.array([int(one[:, 1].sum()) for one in flat], np.int64)
     truth = MappedRuns(runs, offsets, areas, masks.pop())
     return Solution(solution.ids, solution.shapes, truth, solution.usage, solution.ignored)

@@ -1,4 +1,4 @@
-"""What survives: kills at random moments, backups while serving, graders that die, hang or call home; random requests."""
+"""What survives: kills at random moments, backups while serving, graders that die, hang or call home."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ import pytest
 
 from hosting import House, client, serving, wait_graded
 from podium.errors import DataError, StorageError
-from podium.host.server import seccomp
 from podium.host.server.backup import back_up, restore
 from podium.host.server.host import Host
 from podium.host.server.quota import limits
 from podium.host.server.submissions import submissions
 from podium.host.server.teams import team_of
 
-ROUNDS = int(os.environ.get("PODIUM_KILL_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("PODIUM_KILL_ROUNDS", "2"))
 """Kills of the server; 100 of them were made when this was written."""
 
 CLIENTS = 20
@@ -43,11 +42,8 @@ def free_port():
 
 
 def started(house, port):
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(house.folder), str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = [sys.executable, "-c", SERVE, str(house.folder), str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(600):
         if process.poll() is not None:
             raise AssertionError("the server ended")
@@ -65,6 +61,7 @@ class Submitter(threading.Thread):
 
     def __init__(self, house, port, name, accepted, stop):
         super().__init__()
+        self.data, self.sent = house.csv(0.1).read_bytes(), 0
         self.house, self.port, self.name_, self.accepted, self.halt = house, port, name, accepted, stop
 
     def run(self):
@@ -76,7 +73,8 @@ class Submitter(threading.Thread):
                     time.sleep(0.05)
 
     def once(self, http):
-        data = self.house.csv(0.1, random.getrandbits(32), name=f"{self.name_}.csv").read_bytes()
+        self.sent += 1
+        data = self.data + b"\n" * self.sent  # another file each time
         asked = http.post("/api/competitions/cars/uploads", json={"file_name": "a.csv", "size": len(data)})
         token = asked.json()["token"]
         http.put(f"/api/uploads/{token}", content=data)
@@ -96,7 +94,10 @@ def test_kills_at_random_moments_lose_nothing_and_grade_nothing_twice(tmp_path):
         process, stop = started(house, port), threading.Event()
         threads = [Submitter(house, port, name, accepted, stop) for name in names]
         [t.start() for t in threads]
-        time.sleep(dice.uniform(0.2, 2.0))
+        before, end = len(accepted), time.monotonic() + 30
+        while len(accepted) == before and time.monotonic() < end:
+            time.sleep(0.005)
+        time.sleep(dice.uniform(0, 1.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
         stop.set()
@@ -192,7 +193,7 @@ def outcome(house):
             "the organisers can see why",
             "PermissionError",
         ),
-        ("time.sleep(60)", {"grade_seconds": 2}, "failed", "takes longer than 2 s", ""),
+        ("time.sleep(60)", {"grade_seconds": 5}, "failed", "takes longer than 5 s", ""),
         ("x = np.ones(10**9)", {"grade_memory_mb": 1024}, "failed", "more memory than this host allows", "MemoryError"),
         ("os._exit(3)", {}, "failed", "stopped a grading process", "died twice"),
         ("raise ValueError('label of car3_01 is 5')", {}, "failed", "the organisers can see why", "label of car3_01"),
@@ -217,16 +218,20 @@ def test_an_own_metric_is_kept_within_bounds(tmp_path, body, settings, status, t
 
 
 def test_a_process_without_network_cannot_get_it_back():
-    code = (
-        "from podium.host.server import seccomp\nimport socket, subprocess, sys\n"
-        "assert seccomp.cut_network()\n"
-        "for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):\n"
-        "    try:\n        socket.socket(family)\n    except PermissionError:\n        continue\n    sys.exit('a socket')\n"
-        "child = 'import socket; socket.socket()'\n"
-        "assert subprocess.run([sys.executable, '-c', child], stderr=subprocess.DEVNULL).returncode\n"
-    )
+    code = """
+import socket, subprocess, sys
+from podium.host.server import seccomp
+assert seccomp.cut_network()
+for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+    try:
+        socket.socket(family)
+    except PermissionError:
+        continue
+    sys.exit("a socket")
+child = "import socket; socket.socket()"
+assert subprocess.run([sys.executable, "-c", child], stderr=subprocess.DEVNULL).returncode
+"""
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert callable(seccomp.cut_network)
 
 
 @pytest.mark.slow
@@ -266,8 +271,9 @@ def test_random_requests_find_no_fault_of_the_server(tmp_path):
             done = subprocess.run(
                 [
                     str(command), "run", f"http://127.0.0.1:{port}/openapi.json", "--checks", "not_a_server_error",
-                    "--max-examples", "8", "--phases", "examples,coverage,fuzzing", "--seed", "1", "--exclude-path-regex",
-                    "events|revoke|/me/tokens/", "-H", f"Authorization: Bearer {house.tokens[who]}", "--no-color",
+                    "--max-examples", "8", "--phases", "examples,coverage,fuzzing", "--seed", "1", "--no-color",
+                    "--exclude-path-regex", "events|/me/tokens/",
+                    "-H", f"Authorization: Bearer {house.tokens[who]}",
                 ],
                 capture_output=True, text=True, cwd=tmp_path,
                 env=os.environ | {"NO_PROXY": "127.0.0.1"},
