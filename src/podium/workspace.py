@@ -17,8 +17,8 @@ from podium.data.folds import Check
 from podium.data.inventory import Stock, take_stock
 from podium.data.ready import Prepared, check_folds, make_ready
 from podium.data.report import Report, make_report
-from podium.data.samples import Problem, Samples, add_exclusions, list_samples, wanted_ids
-from podium.errors import ConfigError, DataError, nearest
+from podium.data.samples import Problem, Samples, add_exclusions, list_samples
+from podium.errors import ConfigError, nearest
 from podium.files import locked
 from podium.ledger.attempts import Attempt, Attempts, RaceConfig
 from podium.ledger.standings import Standings
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from podium.ensemble.blend import Blend
     from podium.inference.plan import Plan
     from podium.inference.predict import Prediction
-    from podium.inference.sources import TestSet
 
 
 class Workspace:
@@ -50,6 +49,7 @@ class Workspace:
         self.attempts = Attempts(root / "attempts")
         self.submissions = Submissions(root / "submissions")
         self.index = self.attempts.index
+        self._made_of = (root, self.competition, self.metric, self.attempts, self.submissions)
 
     @classmethod
     def open(cls, folder: str | Path = ".") -> Self:
@@ -62,12 +62,9 @@ class Workspace:
         for candidate in (here, *here.parents):
             if (candidate / SPEC).is_file():
                 return cls(candidate)
-        raise ConfigError(
-            "this is not a podium workspace",
-            where=here,
-            expected=f"a folder with a {SPEC}, here or above",
-            remedy="make one: podium new DIR --from DATA; or go into one: cd DIR",
-        )
+        remedy = "make one: podium new DIR --from DATA; or go into one: cd DIR"
+        expected = f"a folder with a {SPEC}, here or above"
+        raise ConfigError("this is not a podium workspace", where=here, expected=expected, remedy=remedy)
 
     @classmethod
     def new(
@@ -154,15 +151,10 @@ class Workspace:
 
     def look_augment(self, recipe: Recipe | None = None) -> tuple[Path, list[str]]:
         """Write `reports/augment.jpg`, what training would see, and give its path and the changes that are on."""
-        from podium.data.augment.sheet import write_sheet
-        from podium.data.views import NoMasks
+        from podium.data.augment.sheet import sheet_of
 
         chosen, path = recipe or self.recipe(), self.root / "reports" / "augment.jpg"
-        prepared = self.prepare(chosen)
-        images = prepared.stores.images
-        pixels = self.competition.task in ("segmentation", "instances")
-        masks: Any = prepared.stores.masks if pixels else NoMasks(images)
-        return path, write_sheet(path, images, masks, [images.row[id] for id in prepared.folds.fold], chosen)
+        return path, sheet_of(path, self.competition, self.prepare(chosen), chosen)
 
     def prepare(self, recipe: Recipe | None = None, *, exclude_bad: bool = False) -> Prepared:
         """Decode, pre-process, cache, and split into folds; what is there already is reused.
@@ -231,7 +223,7 @@ class Workspace:
             ConfigError: for an unknown key or a wrong value.
         """
         base = self.champion() if parent is None else self.attempts.get(parent)
-        return self.racing.attempt(name, changes, base, why=why, link=link, race=_race(careful, folds, seeds))
+        return self.racing.attempt(name, changes, base, why=why, link=link, race=RaceConfig.of(careful, folds, seeds))
 
     def combine(self, *references: str | int, name: str | None = None, why: str = "", careful: bool = False) -> Attempt:
         """Try the changes of several attempts together, on the champion.
@@ -239,7 +231,7 @@ class Workspace:
         Raises:
             LedgerError: if they contradict each other, or the champion has them already.
         """
-        return self.racing.combine(references, name, why, _race(careful, (), None))
+        return self.racing.combine(references, name, why, RaceConfig.of(careful))
 
     def resume(self, reference: str | int | None = None, **race: Any) -> Attempt:
         """Go on with an attempt that was stopped: the given one, or the newest unfinished.
@@ -303,9 +295,10 @@ class Workspace:
         """
         from podium.inference.predict import predict_test
         from podium.inference.setup import Options
+        from podium.inference.sources import open_test_set
 
         attempt = self.champion() if reference is None else self.attempts.get(reference)
-        ids, test = self._test_images(attempt)
+        ids, test = open_test_set(self.competition, self.root, attempt.recipe.input)
         folder, work = self.submissions.next(attempt.name), self.root / ".podium" / "predict"
         return predict_test(attempt, self.competition, self.metric, ids, test, folder, Options(**options), work=work)
 
@@ -313,9 +306,11 @@ class Workspace:
         """How long `predict` would take and how large its file would be, from a few images."""
         from podium.inference.predict import plan_prediction
         from podium.inference.setup import Options
+        from podium.inference.sources import open_test_set
 
         attempt = self.champion() if reference is None else self.attempts.get(reference)
-        return plan_prediction(attempt, self.competition, self.metric, *self._test_images(attempt), Options(**options))
+        found = open_test_set(self.competition, self.root, attempt.recipe.input)
+        return plan_prediction(attempt, self.competition, self.metric, *found, Options(**options))
 
     def export(
         self,
@@ -345,20 +340,6 @@ class Workspace:
         context = (self.competition, self.metric, self.root)
         return export_attempt(attempt, *context, self.prepare, target, kind, each=each, all_seeds=all_seeds)
 
-    def _test_images(self, attempt: Attempt) -> tuple[list[str], TestSet]:
-        """The test ids in the order of the file, and their images as an attempt reads them."""
-        from podium.inference.sources import open_test_images
-
-        found = self.samples()
-        if not found.test:
-            raise DataError(
-                "the competition has no test images",
-                where=self.root / SPEC,
-                remedy="set data.test_images; or make the workspace anew with podium new --hold-out 0.2",
-            )
-        test = open_test_images(self.competition, self.root, found.test, attempt.recipe.input)
-        return wanted_ids(self.competition, self.root / "data", found.test), test
-
     def blend(
         self,
         members: Sequence[str],
@@ -385,9 +366,8 @@ class Workspace:
         """
         from podium.ensemble.blend import Blending
 
-        made_of = (self.root, self.competition, self.metric, self.attempts, self.submissions, self.recipe, self.prepare)
         how: dict[str, Any] = {"fast": fast, "name": name, "score_only": score_only, "pseudo": pseudo}
-        return Blending(*made_of).blend(members, weights, changes, **how)
+        return Blending(*self._made_of, self.recipe, self.prepare).blend(members, weights, changes, **how)
 
     def submit(self, message: str = "", file: str | Path | None = None, *, again: bool = False) -> Receipt:
         """Check a submission file, hand it to the board and keep the receipt.
@@ -400,8 +380,7 @@ class Workspace:
             SubmissionError: naming lines and values, before anything is counted.
             BoardError: if there is no board here or the day's submissions are used up.
         """
-        made_of = (self.root, self.competition, self.metric, self.attempts, self.submissions)
-        return Submitting(*made_of, self.board()).submit(message, file, again=again)
+        return Submitting(*self._made_of, self.board()).submit(message, file, again=again)
 
     def board(self) -> Board:
         """The board that `competition.toml` names.
@@ -418,10 +397,4 @@ class Workspace:
             reveal: Show private scores too; after that they can no longer surprise anybody.
             leaderboard: Fetch the teams, what is left of today and the deadline as well.
         """
-        made_of = (self.root, self.competition, self.metric, self.attempts, self.submissions)
-        return Standing(*made_of, self.board()).read(reveal=reveal, leaderboard=leaderboard)
-
-
-def _race(careful: bool, folds: Sequence[int], seeds: int | None) -> RaceConfig:
-    given: dict[str, Any] = {"careful": careful, "folds": list(folds)}
-    return RaceConfig.from_tree(given | ({} if seeds is None else {"seeds": seeds}), where="the race")
+        return Standing(*self._made_of, self.board()).read(reveal=reveal, leaderboard=leaderboard)

@@ -16,9 +16,10 @@ from podium.data.competition import Competition
 from podium.data.prepare import Preparer, decode_sample
 from podium.data.preprocess import Input, Preprocess
 from podium.data.ready import exclude, store_problems
-from podium.data.samples import Sample, read_exclusions
+from podium.data.samples import Sample, list_samples, read_exclusions, wanted_ids
 from podium.data.store import Store
 from podium.data.views import Images, Montages
+from podium.errors import DataError
 from podium.formats import images
 
 Pixels = NDArray[np.uint8]
@@ -99,6 +100,22 @@ class TestSet:
     rows: dict[str, int]
     inputs: list[tuple[str, ...]] = field(default_factory=list)
     content: str = ""
+
+
+def open_test_set(competition: Competition, root: Path, config: Input) -> tuple[list[str], TestSet]:
+    """The test ids of a workspace in the order of the file, and their images as a recipe reads them.
+
+    Raises:
+        DataError: if there are none.
+    """
+    found = list_samples(competition, root / "data").test
+    if not found:
+        raise DataError(
+            "the competition has no test images",
+            where=root / "competition.toml",
+            remedy="set data.test_images; or make the workspace anew with podium new --hold-out 0.2",
+        )
+    return wanted_ids(competition, root / "data", found), open_test_images(competition, root, found, config)
 
 
 def open_test_images(
