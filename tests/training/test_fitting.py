@@ -22,6 +22,7 @@ from podium.recipe import PredictConfig, Recipe
 from podium.training.check import check_recipe
 from podium.training.fitting import Fitter, Tuning
 from podium.training.grids import best_on, candidates
+from podium.training.levels import only_cuts
 from podium.training.tasks import create_task
 from podium.workspace import Workspace
 from task_drawing import SPECS
@@ -278,3 +279,22 @@ def test_what_says_nothing_for_the_task_is_refused(task: str, change: str, told:
 def test_wrong_values_are_refused_with_what_is_expected(change: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         Recipe().with_overrides([change])
+
+
+@pytest.mark.parametrize(
+    ("changes", "only"),
+    [
+        ([], True),
+        (["predict.empty_peak=0.3", "predict.min_area=1"], True),
+        (["predict.empty_peak=0.7"], False),
+        (["predict.fill_holes=true"], False),
+        (["predict.smooth=1.0"], False),
+        (["predict.min_area=2"], False),
+        (["predict.empty_area=[1, 9]"], False),
+        (["predict.threshold=tuned"], False),
+    ],
+)
+def test_levels_are_counted_only_where_the_threshold_decides_alone(changes: list[str], only: bool) -> None:
+    competition = Competition.from_tree({"name": "x", **SPECS["overlapping"]})
+    task = create_task(competition, get_metric("dice"), Recipe())
+    assert only_cuts(task, Recipe().with_overrides(changes).predict) == only

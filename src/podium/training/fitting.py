@@ -23,7 +23,7 @@ from podium.training.evaluate import Predicts, evaluate
 from podium.training.fold_run import FoldData
 from podium.training.grids import START, best_on, candidates
 from podium.training.kept import Kept
-from podium.training.levels import counts_by_level, reads_levels
+from podium.training.levels import Levels, counts_by_level, only_cuts
 
 Values = dict[str, Any]
 
@@ -45,8 +45,7 @@ class Tuning:
         self.fold = np.concatenate([[fold] * len(own) for fold, own in zip(folds, self._rows, strict=True)])
         self._known: dict[str, Measured] = {}
         self._images, self._truth = data.images(parts[0].recipe), data.truth
-        reads = reads_levels(self.task, self.config)
-        self._levels = counts_by_level(self._parts, self._rows, data) if reads else None
+        self._levels: Levels | None = None
 
     @classmethod
     def of_runs(cls, data: FoldData, recipe: Recipe, sources: Sequence[FoldRun]) -> Tuning:
@@ -65,7 +64,8 @@ class Tuning:
         return self._known[digest]
 
     def _measure(self, config: PredictConfig) -> Measured:
-        if self._levels is not None:
+        if only_cuts(self.task, config):
+            self._levels = self._levels or counts_by_level(self._parts, self._rows, self.data)
             assert config.threshold != "tuned"
             return self._levels.cut_at(config.threshold)
         parts = []
@@ -76,7 +76,7 @@ class Tuning:
         return Measured(parts[0].kind, {n: np.concatenate([p.arrays[n] for p in parts]) for n in names})
 
     def fit(self, but: int | None = None) -> Values:
-        """The best values of the tuned keys, one key after another, twice where there are several.
+        """The best values of the tuned keys, one key after another in the order in which they are applied.
 
         Args:
             but: The fold whose samples are left out.
@@ -85,9 +85,8 @@ class Tuning:
         tuned, values = self.config.tuned, dict[str, Any]()
         for key in tuned:
             values |= START[key](self.task, self.data)
-        for _ in range(1 if len(tuned) == 1 else 2):
-            for key in tuned:
-                values |= best_on(self, key, values, candidates(key, self.task, self.data, values), use)
+        for key in tuned:
+            values |= best_on(self, key, values, candidates(key, self.task, self.data, values), use)
         return values
 
     def with_values(self, values: Mapping[str, Any]) -> PredictConfig:

@@ -14,7 +14,6 @@ from podium.recipe import PredictConfig
 from podium.training.evaluate import Predicts
 from podium.training.fold_run import FoldData
 from podium.training.tasks import MaskTask, PlanesTask, TableTask
-from podium.training.tasks.masks import TIDYING
 
 Ints = NDArray[np.int64]
 
@@ -42,10 +41,16 @@ class Levels:
         return Measured.of_counts("overlap", rows if k > 1 else rows[:, 0])
 
 
-def reads_levels(task: MaskTask | TableTask, config: PredictConfig) -> bool:
-    """Whether the threshold is all that decides, and counts of pixels all that is read."""
-    plain = not any(getattr(config, key) for key in TIDYING)
-    return isinstance(task, PlanesTask) and task.metric.kind == "overlap" and plain and config.tuned == ["threshold"]
+def only_cuts(task: MaskTask | TableTask, config: PredictConfig) -> bool:
+    """Whether the threshold is all that decides under this [predict], and counts of pixels all that is read."""
+    if not isinstance(task, PlanesTask) or task.metric.kind != "overlap" or config.tuned:
+        return False
+    if config.empty_peak is not None and config.empty_peak > np.min(np.asarray(config.threshold, np.float64)):
+        return False  # a pixel above the threshold is above a lower peak
+    areas = (config.min_area, config.empty_area)
+    if any(area not in (None, 1) for area in areas):
+        return False
+    return not (config.smooth or config.fill_holes or config.largest or config.hull)
 
 
 def counts_by_level(parts: Sequence[Predicts], rows: Sequence[Sequence[int]], data: FoldData) -> Levels:
