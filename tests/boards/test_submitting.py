@@ -68,6 +68,12 @@ def test_from_the_slug_to_a_scored_submission(space, kaggle, tmp_path):
     assert (kept["board"], kept["message"], kept["public"]) == (f"kaggle:{SLUG}", "first", receipt.public)
     assert (folder / "mine.csv").is_file()
 
+    found = space.standings(leaderboard=True)
+    assert [(r["id"], r["public"], r["private"], r["final"]) for r in found] == [(1001, receipt.public, None, True)]
+    assert (found.limits.left, found.deadline.year) == (4, 2030)
+    assert [s.rank for s in found.around("me")] == [1, *range(9, 16)]
+    assert found.head().startswith(f"kaggle:{SLUG}; 4 of 5 submissions left today (UTC); ")
+
     with pytest.raises(BoardError, match='as number 1001 "first"'):  # the same rows, gzipped under another name
         space.submit("again", write(tmp_path / "other.csv.gz", ids))
     assert len(kaggle.submissions) == 1
