@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from podium.errors import ConfigError, PodiumError
+from podium.host import pages
 from podium.host.server import kaggle_api, rest, rest_organiser, rest_people, sse, transfer
 from podium.host.server.api_page import api_page
 from podium.host.server.graders import Graders
@@ -43,6 +44,7 @@ def make_app(host: Host, *, grade: bool = True) -> App:
     app.state.services, app.state.feed, app.state.graders = Services(host), sse.Feed(host), graders
     for module in (kaggle_api, transfer, rest, rest_people, rest_organiser, sse):
         app.include_router(module.router)
+    app.include_router(pages.router)
     app.add_exception_handler(PodiumError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
