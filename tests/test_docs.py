@@ -79,6 +79,7 @@ NEEDS = {
     "docs/how-to/clean.md": {"cells-data": damaged},
     "docs/how-to/doctor.md": {"cells-data": cells},
     "docs/how-to/folds.md": {"cells-data": cells},
+    "docs/how-to/host.md": {"tgs_salt": salt},
     "docs/how-to/recipes.md": {"cells-data": cells},
     "docs/how-to/losses-and-rates.md": {"cells-data": cells},
     "docs/how-to/models.md": {},

@@ -66,11 +66,12 @@ def new(
     if as_json:
         emit(asdict(made))
     else:
-        print(f"made {made.folder}: {made.files} files for competitors, {size_text(made.bytes)}")
+        where = folder / "competitions" / slug
+        print(f"made {where}: {made.files} files for competitors, {size_text(made.bytes)}")
         print(f"hidden: {made.public} samples score in public, {made.private} in private")
         for remark in made.remarks:
             print(f"note: {remark}")
-        print(f"to be read and written on: {made.folder}/rules.toml and description.md")
+        print(f"to be read and written on: {where}/rules.toml and description.md")
     next_command("podium host user add NAME", "podium host serve")
 
 

@@ -33,6 +33,7 @@ class Host:
             raise ConfigError(
                 "there is no host in this folder", where=folder, remedy="podium host new NAME --from DATA"
             )
+        folder = folder.resolve()  # grading processes start elsewhere
         self.folder, self._clock = folder, clock
         self.config = HostConfig.load(folder / CONFIG)
         self.db = Database(folder / DATABASE)

@@ -46,7 +46,7 @@ class Marker:
         """
         try:
             spec, metric, solution = self._truth(competition)
-        except PodiumError as error:
+        except (PodiumError, OSError) as error:
             return _ours(str(error))
         try:
             with opened(file, name, spec.submission.format == "png") as plain:
@@ -55,7 +55,7 @@ class Marker:
             if ".py:" in spec.metric and "cannot score it" in error.found:  # in the words of the organiser's code
                 return _ours(str(error))
             return {"error": _told(error, name), "detail": ""}
-        except PodiumError as error:
+        except (PodiumError, OSError) as error:
             return _ours(str(error))
         except MemoryError:
             raise
