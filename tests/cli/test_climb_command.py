@@ -48,14 +48,14 @@ source = "me"
 @pytest.fixture
 def ready(workspace: Path) -> Path:
     """A workspace with a trained baseline and a catalogue."""
-    ok(workspace, "baseline", *SMALL)
+    ok(workspace, "baseline", *SMALL, timeout=400)
     (workspace / "mine.toml").write_text(CATALOG)
     return workspace
 
 
 @pytest.mark.slow
 def test_it_is_killed_and_stopped_and_ends_within_its_budget(ready: Path) -> None:
-    listed = ok(ready, "climb", "--dry-run", "--catalog", "mine.toml", "--json").json
+    listed = ok(ready, "climb", "--dry-run", "--catalog", "mine.toml", "--json", timeout=300).json
     assert {row["name"] for row in listed["options"]} == {"faster", "slower", "mirrored"}
     assert listed["guarded"] == {"grey": "it is for classification"}
     assert not (ready / "climb.toml").exists()
@@ -69,7 +69,7 @@ def test_it_is_killed_and_stopped_and_ends_within_its_budget(ready: Path) -> Non
     interrupted(again.interrupt())
     assert set(stopped) <= {path.name for path in attempts.iterdir()}
 
-    ran = ok(ready, "climb", "--json")
+    ran = ok(ready, "climb", "--json", timeout=400)
     assert "going on with the one begun" in ran.err
     found = ran.json
     assert found["done"]
@@ -94,7 +94,7 @@ def test_it_is_killed_and_stopped_and_ends_within_its_budget(ready: Path) -> Non
 @pytest.mark.slow
 def test_wrong_input_changes_nothing(workspace: Path) -> None:
     fails(workspace, "climb", "--fold-runs", "9", says=["podium baseline"])
-    ok(workspace, "baseline", *SMALL)
+    ok(workspace, "baseline", *SMALL, timeout=400)
     (workspace / "bad.toml").write_text(CATALOG.replace("optim.lr", "optim.rl"))
     fails(workspace, "climb", "--fold-runs", "9", "--hours", "1", says=["--fold-runs and --hours"], remedy=False)
     fails(workspace, "climb", "--fold-runs", "9", "--catalog", "bad.toml", says=["bad.toml", "optim.rl"], remedy=False)

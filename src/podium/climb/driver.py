@@ -115,9 +115,12 @@ class Climb:
         return self._spent + self.clock() - self._since
 
     def left(self) -> float:
-        """What is left of the budget without what is kept back, in fold runs as long as the champion's."""
+        """What is left of the budget without what is kept back, in fold runs as long as the champion's.
+
+        While nothing is accepted there is nothing to check: one fold is kept back, for what the next attempt may bring.
+        """
         kept = min(float(self.ledger.k), max(1.0, KEEP_BACK / 2 * self._budget()))
-        return self._unspent() - 2 * int(kept)
+        return self._unspent() - 2 * (1 if self.ledger.champion().id == self.journal.stood else int(kept))
 
     def _budget(self) -> float:
         j = self.journal

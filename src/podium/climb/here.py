@@ -16,6 +16,7 @@ from podium.climb.driver import Climb
 from podium.climb.guards import Place
 from podium.climb.journal import FILE, Journal
 from podium.climb.moves import changes_of
+from podium.config import difference
 from podium.data.plan import Aim, has_gpu
 from podium.errors import ConfigError, LedgerError, PodiumError
 from podium.formats.images import read_image
@@ -23,10 +24,10 @@ from podium.ledger.attempts import CODE, Attempt, Attempts
 from podium.ledger.checks import same_folds
 from podium.ledger.fold_runs import FoldRun
 from podium.ledger.judge import Judge
-from podium.ledger.verdict import compare, paired_runs
+from podium.ledger.verdict import RunNoise, compare, paired_runs
 from podium.plugins import kept_files
 from podium.progress import say
-from podium.recipe import Recipe
+from podium.recipe import Recipe, prediction_only
 
 if TYPE_CHECKING:
     from podium.workspace import Workspace
@@ -74,27 +75,38 @@ class Here:
         return [a for a in self.attempts() if id is None or a.id == id]
 
     def fresh(self, first: int, second: int, folds: int, seed: int) -> Claim:
-        """Train two attempts anew and compare what these trainings alone say."""
-        pair = [self.space.attempts.get(id) for id in (first, second)]
-        runs = [self._retrained(attempt, folds, seed) for attempt in pair]
-        metric = self.space.metric
-        tables = [{(run.fold, run.seed): run.scores() for run in of} for of in runs]
-        ours, base, _ = paired_runs(tables[0], tables[1], metric)
-        noise = Judge(self.space.attempts, metric, self.k).noise()
-        comparison = compare(ours, base, noise, greater_is_better=metric.greater_is_better)
-        return Claim.of(comparison, *(float(np.mean([run.score for run in of])) for of in runs))
+        """Train two attempts anew and compare what these trainings alone say.
 
-    def _retrained(self, attempt: Attempt, folds: int, seed: int) -> list[FoldRun]:
+        If the first only predicts in another way than the second, it predicts with the second's new trainings.
+        """
+        ours, base = (self.space.attempts.get(id) for id in (first, second))
+        shared = prediction_only(difference(ours.recipe, base.recipe))
+        of_base = self._retrained(base, folds, seed)
+        of_ours = self._retrained(ours, folds, seed, of_base if shared else None)
+        metric = self.space.metric
+        tables = [{(run.fold, run.seed): run.scores() for run in runs} for runs in (of_ours, of_base)]
+        a, b, _ = paired_runs(tables[0], tables[1], metric)
+        noise = RunNoise(0.0, np.inf) if shared else Judge(self.space.attempts, metric, self.k).noise()
+        comparison = compare(a, b, noise, greater_is_better=metric.greater_is_better, shared_training=shared)
+        return Claim.of(comparison, *(float(np.mean([run.score for run in runs])) for runs in (of_ours, of_base)))
+
+    def _retrained(
+        self, attempt: Attempt, folds: int, seed: int, trained: list[FoldRun] | None = None
+    ) -> list[FoldRun]:
+        """New fold runs of an attempt; or what it predicts with those that are ``trained``."""
         from podium.training.fold_run import FoldData, run_fold
+        from podium.training.repredict import repredict_fold
 
         space, p = self.space, self.space.prepare(attempt.recipe)
         same_folds(attempt, p.folds, space.root)
         data = FoldData(space.competition, p.stores, p.folds, space.metric, p.samples, p.opened)
-        with kept_files(attempt.folder / CODE):
-            runs = [
-                run_fold(data, attempt.recipe, fold, seed, attempt.folder, runs=folds - fold) for fold in range(folds)
-            ]
-        space.index.put(Attempt.load(attempt.folder))
+        recipe, folder = attempt.recipe, attempt.folder
+        with kept_files(folder / CODE):
+            if trained is None:
+                runs = [run_fold(data, recipe, fold, seed, folder, runs=folds - fold) for fold in range(folds)]
+            else:
+                runs = [repredict_fold(data, recipe, source, folder) for source in trained]
+        space.index.put(Attempt.load(folder))
         return runs
 
 
