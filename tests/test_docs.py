@@ -80,8 +80,6 @@ NEEDS = {
     "docs/how-to/recipes.md": {"cells-data": cells},
     "docs/how-to/losses-and-rates.md": {"cells-data": cells},
     "docs/how-to/models.md": {},
-    "docs/how-to/predict.md": {"cells-data": cells},
-    "docs/how-to/export.md": {"cells-data": cells},
     "docs/how-to/pretrained.md": {"cells-data": cells},
     "docs/how-to/python.md": {"cells-data": cells},
     "docs/how-to/tasks.md": {"shades-data": shades},
