@@ -83,8 +83,6 @@ NEEDS = {
     "docs/how-to/recipes.md": {"cells-data": cells},
     "docs/how-to/losses-and-rates.md": {"cells-data": cells},
     "docs/how-to/models.md": {},
-    "docs/how-to/predict.md": {"podium-demo": few_cars},
-    "docs/how-to/export.md": {"podium-demo": few_cars},
     "docs/how-to/pretrained.md": {"cells-data": cells},
     "docs/how-to/python.md": {"cells-data": cells},
     "docs/how-to/submit.md": {"cells-data": cells},
