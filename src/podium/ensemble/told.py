@@ -65,7 +65,10 @@ def _scores(blend: Blend, metric: str) -> list[str]:
     lines.append(f"  ({blend.naive:.5f} with weights fitted on the very samples that are scored: too good to be true)")
     if blend.plain is not None:
         better = blend.sign * (blend.score - blend.plain)
-        lines.append(f"  plain mean: {blend.plain:.5f}" + ("" if better > 0 else "; it is as good: --weights equal"))
+        lines.append(
+            f"  plain mean: {blend.plain:.5f}"
+            + ("" if better > 0 else "; no worse, and nothing to overfit: --weights equal")
+        )
     return lines
 
 
