@@ -248,11 +248,11 @@ def test_what_people_do_instead_takes_luck_for_gain_on_real_trainings(real):
     assert values["mean CV"] == pytest.approx(0.5, abs=0.1)
 
 
-def test_the_bound_breaks_without_the_noise_of_retraining(monkeypatch):
+def test_false_yes_multiply_without_the_noise_of_retraining(real, monkeypatch):
     monkeypatch.setattr(dealt, "replicate_terms", lambda values: (np.zeros(len(values)), 1))
-    row = next(row for row in replay(Trainings.load(KEPT)).aa if row.name == "dealt anew")
-    assert not row.holds
-    assert row.values["yes"] > 0.15
+    with_it = next(row for row in real.aa if row.name == "dealt anew")
+    without = next(row for row in replay(Trainings.load(KEPT)).aa if row.name == "dealt anew")
+    assert without.values["yes"] > 2 * with_it.values["yes"]  # the patients' own scatter is most of the error here
 
 
 def test_the_page_in_the_docs_is_of_these_trainings(real):
