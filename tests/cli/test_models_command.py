@@ -31,7 +31,7 @@ def test_outside_a_workspace(tmp_path, monkeypatch):
     lines = done.stdout.splitlines()
     assert lines[0] == "256x256 pixels, 3 channels, 1 outputs"
     assert lines[1].split()[:2] == ["model.arch", "parameters"]
-    assert [line.split()[0] for line in lines[2:]] == ["albunet34", "unet"]
+    assert [line.split()[0] for line in lines[2:]] == ["albunet34", "unet", "unet_small"]
     assert "podium try NAME model.arch=ARCH" in done.stderr
     found = json.loads(run("ternausnet11", "--size", "64", "--json").stdout)
     assert (found["height"], found["width"], found["outputs"]) == (64, 64, 1)

@@ -27,7 +27,7 @@ from podium.ledger.submissions import Submissions, file_in
 from podium.ledger.verdict import RunNoise, compare, paired_runs
 from podium.metrics import Measured, Metric
 from podium.progress import say
-from podium.recipe import PredictConfig, PseudoConfig, Recipe
+from podium.recipe import PASSES, PredictConfig, PseudoConfig, Recipe
 from podium.training.check import check_predict
 from podium.training.fold_run import FoldData
 from podium.training.tasks import create_task
@@ -191,7 +191,7 @@ class Blending:
         known = [m.attempt for m in members if m.attempt and m.attempt.cv is not None]
         best = max(known, key=lambda a: sign * (a.cv or 0.0), default=None)
         recipe = best.recipe if best else self.recipe()
-        plain = recipe.with_overrides({"predict": {"tta": []}})
+        plain = recipe.with_overrides({"predict": {name: getattr(PredictConfig(), name) for name in PASSES}})
         wrong = [change for change in changes if not change.strip().startswith("predict.")]
         if wrong:
             raise ConfigError(

@@ -101,7 +101,7 @@ class Tested:
         runs = [run for run in attempt.runs if run.seed == 0 and fold in (None, run.fold)]
         files = [file for run in runs for file in chosen(run.folder, attempt.recipe.train.checkpoint)]
         said = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-        told = repr([said, attempt.recipe.predict.views, self.ids])
+        told = repr([said, attempt.recipe.predict.passes, self.ids])
         key = hashlib.sha256(told.encode()).hexdigest()[:12]
         folder = self.work / f"{attempt.folder.name}-{key}"
         pixels = self.competition.task in ("segmentation", "instances")

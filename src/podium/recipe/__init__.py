@@ -4,7 +4,7 @@ from podium.recipe.augment import COLOURS, PARTS, SINGLES, WARPS, AugmentConfig
 from podium.recipe.input import InputConfig
 from podium.recipe.model import ModelConfig
 from podium.recipe.optim import DEFAULT_TERMS, LossConfig, OptimConfig, ScheduleConfig
-from podium.recipe.predict import ITSELF, TUNED, PredictConfig, View, prediction_only
+from podium.recipe.predict import ITSELF, PASSES, TUNED, PredictConfig, View, prediction_only
 from podium.recipe.pseudo import PseudoConfig
 from podium.recipe.train import SamplingConfig, TrainConfig
 from podium.recipe.whole import IN_PHASES, Phase, Recipe
@@ -15,6 +15,7 @@ __all__ = [
     "IN_PHASES",
     "ITSELF",
     "PARTS",
+    "PASSES",
     "SINGLES",
     "TUNED",
     "WARPS",

@@ -109,6 +109,9 @@ def _number(low: float, high: float, words: str, *, lists: bool = False, whole: 
     return BeforeValidator(check)
 
 
+PASSES = ("tta", "mean", "power", "tile", "overlap")
+"""Keys of [predict] that the network's probabilities depend on; what else there is, is read of stored ones."""
+
 Tile = Annotated[int, Field(ge=64, le=16384)] | Literal["auto", "whole"]
 Augmented = Annotated[str, AfterValidator(_tta)]
 
@@ -202,8 +205,8 @@ class PredictConfig(Config):
 
     @property
     def passes(self) -> tuple[object, ...]:
-        """All that the network's probabilities depend on; what else there is, is read of stored ones."""
-        return (*self.views, self.mean, self.power, self.tile, self.overlap)
+        """The values of `PASSES`, views as they are seen: two recipes with the same ones have the same probabilities."""
+        return (*self.views, *(getattr(self, key) for key in PASSES if key != "tta"))
 
     @model_validator(mode="after")
     def _power_of_powers(self) -> PredictConfig:

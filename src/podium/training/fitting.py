@@ -117,7 +117,7 @@ class Fitter:
         recipe = attempt.recipe
         if not recipe.predict.tuned:
             return {}
-        if predicts_only and parent is not None and recipe.predict.views == parent.recipe.predict.views:
+        if predicts_only and parent is not None and recipe.predict.passes == parent.recipe.predict.passes:
             return self._tuning(attempt, parent, what.seed).fit(what.fold)
         runs = [] if parent is None else [run for run in parent.runs if run.fold == what.fold]
         for run in sorted(runs, key=lambda run: run.seed != what.seed):

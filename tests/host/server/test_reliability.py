@@ -24,7 +24,7 @@ from podium.host.server.submissions import submissions
 from podium.host.server.teams import team_of
 
 ROUNDS = int(os.environ.get("PODIUM_KILL_ROUNDS", "2"))
-"""Kills of the server; 100 of them were made when this was written."""
+"""Kills of the server; more of them by PODIUM_KILL_ROUNDS=100."""
 
 CLIENTS = 20
 
