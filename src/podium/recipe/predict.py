@@ -205,7 +205,7 @@ class PredictConfig(Config):
 
     @property
     def passes(self) -> tuple[object, ...]:
-        """The values of `PASSES`, views as they are seen: two recipes with the same ones have the same probabilities."""
+        """The values of `PASSES`, views as they are seen: recipes with the same ones have the same probabilities."""
         return (*self.views, *(getattr(self, key) for key in PASSES if key != "tta"))
 
     @model_validator(mode="after")
