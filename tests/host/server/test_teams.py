@@ -7,20 +7,11 @@ import threading
 import pytest
 
 from podium.host.server import submissions as subs
+from podium.host.server.offers import answer, invite, offers, propose_merge
 from podium.host.server.quota import limits
 from podium.host.server.refusals import Conflict, Forbidden, Refusal, Unknown
 from podium.host.server.standings import standings
-from podium.host.server.teams import (
-    answer,
-    enter,
-    invite,
-    leave,
-    offers,
-    propose_merge,
-    rename,
-    team,
-    team_of,
-)
+from podium.host.server.teams import enter, leave, rename, team, team_of
 
 
 def enter_all(house, *names):

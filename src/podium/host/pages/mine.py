@@ -9,8 +9,8 @@ from fastapi.responses import HTMLResponse, Response
 
 from podium.host.pages.render import about, page, templates
 from podium.host.pages.route import Member, PageRoute, Sent, back, text
+from podium.host.server import offers, teams
 from podium.host.server import submissions as subs
-from podium.host.server import teams
 from podium.host.server.accounts import User
 from podium.host.server.quota import limits
 from podium.host.server.refusals import Refusal
@@ -69,7 +69,7 @@ def team(request: Request, host: TheHost, hosted: Of, user: Member) -> Response:
     known = about(request, hosted, session)
     mine = known["team"]
     others = [row for row in standings(host, hosted, user) if not row.mine and not row.baseline] if mine else []
-    more: dict[str, Any] = {"offers": teams.offers(host, hosted.slug, user), "others": others}
+    more: dict[str, Any] = {"offers": offers.offers(host, hosted.slug, user), "others": others}
     return page(request, "team.html", tab="team", **more, **known)
 
 
@@ -90,14 +90,14 @@ def rename(host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
 @router.post("/team/invite")
 def invite(host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
     """Ask somebody in."""
-    teams.invite(host, hosted, user, host.accounts.find(text(form, "user").strip()))
+    offers.invite(host, hosted, user, host.accounts.find(text(form, "user").strip()))
     return back(f"/c/{hosted.slug}/team", "invited")
 
 
 @router.post("/team/merge")
 def merge(host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
     """Propose to become one team."""
-    teams.propose_merge(host, hosted, user, _number(text(form, "team")))
+    offers.propose_merge(host, hosted, user, _number(text(form, "team")))
     return back(f"/c/{hosted.slug}/team", "proposed")
 
 
@@ -105,7 +105,7 @@ def merge(host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
 def answer(number: int, host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
     """Accept, decline or withdraw."""
     accept = text(form, "accept") == "yes"
-    teams.answer(host, hosted, user, number, accept)
+    offers.answer(host, hosted, user, number, accept)
     return back(f"/c/{hosted.slug}/team", "accepted" if accept else "declined")
 
 

@@ -15,8 +15,9 @@ from markupsafe import Markup
 
 from podium.host.server.accounts import Session
 from podium.host.server.competitions import Hosted
+from podium.host.server.offers import offers
 from podium.host.server.services import services_of
-from podium.host.server.teams import offers, team_of
+from podium.host.server.teams import team_of
 
 HERE = Path(__file__).parent
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request, Response
 
 from podium.host.server import answers as a
+from podium.host.server import offers as offering
 from podium.host.server import teams
 from podium.host.server.accounts import SESSION, Session, User
 from podium.host.server.refusals import Forbidden
@@ -126,23 +127,23 @@ def leave(host: TheHost, hosted: Of, user: Somebody) -> Response:
 @router.get("/competitions/{slug}/offers", tags=["teams"])
 def offers(host: TheHost, hosted: Of, user: Somebody) -> list[a.OfferView]:
     """Open invitations and proposals to merge that concern me."""
-    return [a.OfferView(**asdict(o)) for o in teams.offers(host, hosted.slug, user)]
+    return [a.OfferView(**asdict(o)) for o in offering.offers(host, hosted.slug, user)]
 
 
 @router.post("/competitions/{slug}/invitations", tags=["teams"], status_code=201)
 def invite(host: TheHost, hosted: Of, user: Somebody, given: a.Invitation) -> a.OfferView:
     """Ask somebody into my team."""
-    return a.OfferView(**asdict(teams.invite(host, hosted, user, host.accounts.find(given.user))))
+    return a.OfferView(**asdict(offering.invite(host, hosted, user, host.accounts.find(given.user))))
 
 
 @router.post("/competitions/{slug}/mergers", tags=["teams"], status_code=201)
 def merge(host: TheHost, hosted: Of, user: Somebody, given: a.Proposal) -> a.OfferView:
     """Propose to another team to become one."""
-    return a.OfferView(**asdict(teams.propose_merge(host, hosted, user, given.team)))
+    return a.OfferView(**asdict(offering.propose_merge(host, hosted, user, given.team)))
 
 
 @router.post("/competitions/{slug}/offers/{number}", tags=["teams"])
 def answer(host: TheHost, hosted: Of, user: Somebody, number: a.Number, given: a.Reply) -> a.TeamView | None:
     """Accept or decline an offer, or withdraw my team's."""
-    found = teams.answer(host, hosted, user, number, given.accept)
+    found = offering.answer(host, hosted, user, number, given.accept)
     return _view(found) if found else None
