@@ -31,11 +31,14 @@ check: $(INSTALLED)  ## ruff, mypy, import-linter
 bench: $(INSTALLED)  ## every benchmark beside its peer, or one: make bench NAME=rle_encode
 	$(BIN)/python -m benchmarks $(NAME)
 
+bench-peers: $(INSTALLED)  ## podium beside the usual scripts, on the same data in the same time: make bench-peers DATA=FOLDER
+	$(BIN)/python -m benchmarks.peers --data $(DATA) --time 8m
+
 docs: $(INSTALLED)  ## regenerate docs/reference from commands, fields and registries
 	$(BIN)/python -m podium.cli.reference docs/reference
 
 clean:  ## remove .venv and caches
 	rm -rf .venv build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help install demo test check bench docs clean
+.PHONY: help install demo test check bench bench-peers docs clean
 .DEFAULT_GOAL := help

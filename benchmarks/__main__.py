@@ -8,10 +8,11 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from benchmarks import formats, ledger, pixels, scores, training
+from benchmarks import formats, ledger, pixels, predicting, scores, training
 from benchmarks.harness import Benchmark, Result, machine, measure, save
 
-ALL = (*formats.BENCHMARKS, *scores.BENCHMARKS, *pixels.BENCHMARKS, *training.BENCHMARKS, *ledger.BENCHMARKS)
+MODULES = (formats, scores, pixels, training, predicting, ledger)
+ALL = tuple(b for module in MODULES for b in module.BENCHMARKS)
 BENCHMARKS: dict[str, Benchmark] = {b.name: b for b in ALL}
 
 

@@ -1,21 +1,26 @@
 """The score that a budget of time buys, from scratch: podium beside the scripts that people write.
 
-    python -m benchmarks.peers --data DIR [--time 8m] [--fold 0] [--peers podium,smp,fastai] [SET …]
+    python -m benchmarks.peers --data DIR [--time 8m] [--fold 0] [--peers podium,smp,fastai] [--cpu SECONDS] [SET …]
 
 Each trains on the same samples for the same wall-clock time, its own preparation and prediction included, and predicts
 the same held-out fold (whole groups); all masks are scored at original size by the same code. smp is a plain
 smp.Unet(resnet34) + Lightning + albumentations + DataLoader script, fastai its unet_learner(resnet34); no weights are
-pretrained. A peer that is not installed is left out, and that is said.
+pretrained. A peer that is not installed is left out, and that is said. On a machine that others use, look at the CPU
+seconds that each got; with --cpu, smp trains until it has used so many, its workers' included, however long that takes.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import json
+import os
+import resource
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +55,9 @@ def podium(workspace: Workspace, data: FoldData, fold: int, began: float, budget
     return run.score, run.facts["images_per_s"]
 
 
-def smp(train: list[Sample], budget: float, began: float, after: float) -> tuple[Predict, float]:
+def smp(
+    train: list[Sample], budget: float, began: float, after: float, cpu: float | None = None
+) -> tuple[Predict, float]:
     """segmentation_models_pytorch's own example: Lightning, albumentations, DataLoader, Adam, Dice loss."""
     import albumentations as A
     import pytorch_lightning as lightning
@@ -81,16 +88,18 @@ def smp(train: list[Sample], budget: float, began: float, after: float) -> tuple
 
         def training_step(self, batch: Any, index: int) -> Any:
             self.seen += len(batch[0])
+            self.trainer.should_stop = cpu is not None and cpu_seconds(living=True) - used > cpu
             return self.loss(self.model(batch[0]), batch[1])
 
         def configure_optimizers(self) -> Any:
             return torch.optim.Adam(self.parameters(), lr=2e-4)
 
     loader = DataLoader(Photos(train), BATCH, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True)
-    net = Net()
+    net, used = Net(), cpu_seconds()
+    left = 86_400 if cpu else max(1, budget - after - (time.monotonic() - began))
     trainer = lightning.Trainer(
         max_epochs=-1,
-        max_time={"seconds": int(max(1, budget - after - (time.monotonic() - began)))},
+        max_time={"seconds": int(left)},
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -174,6 +183,17 @@ def fastai(train: list[Sample], budget: float, began: float, after: float) -> tu
     return predict, rate
 
 
+def cpu_seconds(*, living: bool = False) -> float:
+    """Of the processor, that this process and those it has ended used so far; with ``living`` its children's too."""
+    if living:
+        ticks = os.sysconf("SC_CLK_TCK")
+        stats = [Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2] for child in active_children()]
+        return time.process_time() + sum(sum(map(int, s.split()[11:13])) / ticks for s in stats)
+    gc.collect()  # a loader that nobody refers to ends its workers
+    each = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in each)
+
+
 def read_image(path: Path) -> NDArray[np.uint8]:
     """RGB."""
     return np.ascontiguousarray(cv2.imread(str(path))[:, :, ::-1])
@@ -194,7 +214,7 @@ def run(name: str, source: Path, options: argparse.Namespace, folder: Path) -> d
     validation = prepared.folds.validation(options.fold)
     by_id = {s.id: s for s in prepared.samples}
     train = [by_id[id] for id in prepared.folds.training(options.fold)]
-    began = time.monotonic()
+    used, began = cpu_seconds(), time.monotonic()
     if name == "podium":
         mine = Workspace.new(folder / "mine", source)
         ready = mine.prepare(exclude_bad=True)
@@ -203,7 +223,8 @@ def run(name: str, source: Path, options: argparse.Namespace, folder: Path) -> d
         score, rate = podium(mine, data, options.fold, began, options.time, folder)
     else:
         after = 0.25 * len(validation)  # seconds that it gets for predictions; what it does not need is its loss
-        predict, rate = {"smp": smp, "fastai": fastai}[name](train, budget, began, min(after, 0.1 * budget))
+        more = {"cpu": options.cpu} if options.cpu and name == "smp" else {}
+        predict, rate = {"smp": smp, "fastai": fastai}[name](train, budget, began, min(after, 0.1 * budget), **more)
         masks = [predict(by_id[id].image) for id in validation]
         task = create_task(split.competition, split.metric, split.recipe())
         truth: Store = prepared.stores.truth
@@ -212,6 +233,7 @@ def run(name: str, source: Path, options: argparse.Namespace, folder: Path) -> d
         score = Measured.of_counts(task.metric.kind, counts).score(split.metric)
     took = time.monotonic() - began
     facts = {"score": score, "metric": split.metric.name, "seconds": round(took, 1), "images_per_s": round(rate, 1)}
+    facts |= {"cpu_seconds": round(cpu_seconds() - used), "load": os.getloadavg()[1]}
     return facts | {"trained": len(train), "validated": len(validation), "budget": options.time}
 
 
@@ -222,6 +244,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--time", default="8m")
     parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--cpu", type=float, help="seconds of the processor for smp, in the place of the time")
     parser.add_argument("--peers", default="podium,smp,fastai")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/peers.json"))
     options = parser.parse_args()

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import copy
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from benchmarks.harness import Benchmark, Pair
+from benchmarks.harness import Benchmark, Pair, Seconds
+from benchmarks.scenes import car_mask, photo
 from podium.data.competition import Competition
+from podium.data.loader import TrainLoader
+from podium.data.store import Item, Store, build_store
 from podium.metrics import get_metric
 from podium.recipe import Recipe
 from podium.training.device import create_fabric, to_device
-from podium.training.evaluate import Predictor
-from podium.training.feed import Fed
+from podium.training.evaluate import Predictor, evaluate, evaluating
+from podium.training.feed import Fed, Feed
 from podium.training.loop import Training
 from podium.training.setting import Setting
 from podium.training.tasks import create_task
@@ -54,12 +59,12 @@ class Resident:
         yield from [self.batch] * (self.steps - skip)
 
 
-def _training(recipe: Recipe, model: torch.nn.Module, task: Any, fabric: Any, feed: Resident) -> Any:
+def _training(recipe: Recipe, model: torch.nn.Module, task: Any, fabric: Any, feed: Any) -> Any:
     """One epoch of podium's own loop over resident batches; nothing is validated."""
 
     class Bare(Training):
         def _enter_epoch(self) -> bool:
-            self.stage, self.feed = self.course.stage_at(0), feed  # type: ignore[assignment]
+            self.stage, self.feed = self.course.stage_at(0), feed
             return False
 
     folder = Path(tempfile.mkdtemp(prefix="podium-bench-"))
@@ -157,10 +162,84 @@ def loop_overhead(tiny: bool, folder: Path) -> Pair:
     return Pair(bare, epoch, f"{steps} steps of {s.n} images of {s.size}x{s.size}")
 
 
+def _scenes(tiny: bool, folder: Path, count: int) -> tuple[Store, Store, Store]:
+    """(images, masks, truth): photos and masks of one side, and the masks at twice that."""
+    side = 64 if tiny else 256
+    ids = [f"{n:03d}" for n in range(count)]
+    large = {id: cv2.resize(car_mask(True, n), (2 * side, 2 * side), interpolation=cv2.INTER_NEAREST) > 0
+             for n, id in enumerate(ids)}  # fmt: skip
+    photos = {id: cv2.resize(photo(True, n), (side, side)) for n, id in enumerate(ids)}
+    images = build_store(folder / "images", ids, lambda id: Item(id, photos[id], {}), what="images")
+    masks = build_store(folder / "masks", ids, lambda id: Item(id, large[id][::2, ::2], {}), what="masks")
+    return images, masks, build_store(folder / "truth", ids, lambda id: Item(id, large[id], {}), what="truth")
+
+
+def data_wait(tiny: bool, folder: Path) -> Pair:
+    """An epoch of augmented batches from the store, without and with the time that the loop waits for them."""
+    count = 8 if tiny else 32
+    images, masks, _ = _scenes(tiny, folder, count)
+    recipe = _recipe(tiny, "unet").with_overrides(["model.width=0.5"])
+    task, fabric = _task(recipe), create_fabric("auto")
+    loader = TrainLoader(images, masks, range(count), recipe)
+    training = _training(
+        recipe, to_device(task.create_model(), fabric), task, fabric, Feed(loader, fabric.device, "imagenet")
+    )
+
+    known: list[tuple[float, float]] = []
+
+    def epoch(waiting: bool) -> Seconds:
+        """Of one epoch, which the two calls of a round share: what it took, with the waiting or without."""
+        if not known:
+            training.done.step, begun = 0, time.monotonic()
+            waited = training._train_epoch()[4]
+            known.append((time.monotonic() - begun, waited))
+            whole, waited = known[0]
+        else:
+            whole, waited = known.pop()
+        return Seconds(whole - (0 if waiting else waited))
+
+    return Pair(lambda: epoch(False), lambda: epoch(True), f"{count} images of {images.shape(0)[0]} squared")
+
+
+def validation(tiny: bool, folder: Path) -> Pair:
+    """The bare forward passes of a network over images on the device (ours) against their validation (peer).
+
+    By the processor's time of all threads: reading and scoring run beside the network, which the wall clock of two
+    cores would hide.
+    """
+    count, batch = (4, 2) if tiny else (32, 16)
+    images, _, truth = _scenes(tiny, folder, count)
+    side = images.shape(0)[0]
+    recipe = _recipe(tiny, "unet").with_overrides([f"input.size=[{side}, {side}]", f"train.batch_size={batch // 2}"])
+    task, fabric = _task(recipe), create_fabric("auto")
+    model = to_device(task.create_model(), fabric)
+    predictor = Predictor(fabric, [model], task, while_training=True)
+    batches = [
+        predictor.normalize(np.stack([images.image(i + k) for k in range(batch)])) for i in range(0, count, batch)
+    ]
+
+    @torch.inference_mode()
+    def bare() -> Seconds:
+        begun = time.process_time()
+        with evaluating([model]), fabric.autocast():
+            for x in batches:
+                model(x)
+        return Seconds(time.process_time() - begun)
+
+    def whole() -> Seconds:
+        begun = time.process_time()
+        evaluate(predictor, images, truth, range(count))
+        return Seconds(time.process_time() - begun)
+
+    return Pair(bare, whole, f"{count} images of {side} squared, scored at {truth.shape(0)[0]} squared")
+
+
 BENCHMARKS = (
     Benchmark(
         "train_step", "training steps, TernausNet-11", "the same network, plain fp32 loop", 4, train_step, "wall"
     ),
     Benchmark("infer", "prediction, TernausNet-11", "the same network, plain fp32", 5, infer, "wall"),
     Benchmark("loop_overhead", "bare steps, UNet", "podium's loop", 1.05, loop_overhead, "wall", at_most=True),
+    Benchmark("data_wait", "an epoch less waiting, UNet", "the whole epoch", 1.02, data_wait, "wall", at_most=True),
+    Benchmark("validation", "bare forward passes, UNet", "their validation", 1.1, validation, "wall", at_most=True),
 )

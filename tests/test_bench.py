@@ -13,7 +13,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 NEEDS = {"submission": "pandas", "submission_gz": "pandas", "score": "pandas", "loader": "torch"}
 NEEDS |= {"augment": "albumentations", "train_step": "torch", "infer": "torch", "loop_overhead": "torch"}
+NEEDS |= {"data_wait": "torch", "validation": "torch"}
 NEEDS |= {"attempts_10k": "polars", "decide": "scipy", "decide_tables": "polars"}
+NEEDS |= {"predict": "torch", "predict_masks": "pandas"}
 NAMES = ["rle_encode", "rle_decode", "dice_runs", "confusion", "instance_map", "crop_1024", "crop_512", *NEEDS]
 
 

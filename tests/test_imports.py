@@ -10,7 +10,7 @@ BLOCK = """
 import sys
 sys.modules.update(dict.fromkeys(["torch", "lightning_fabric", "lightning"]))  # None: importing it is an ImportError
 """
-ABOVE_THE_LINE = {"cli", "training", "models", "inference", "demo"}
+ABOVE_THE_LINE = {"cli", "training", "models", "inference", "ensemble", "demo"}
 
 
 def run(code, *args):

@@ -7,13 +7,17 @@ import gzip
 import os
 import zipfile
 from pathlib import Path
+from statistics import mean
 
+import polars as pl
 import pytest
 
 from podium.config import write_toml
 from podium.data.infer import infer
 from podium.host.hold_out import hold_out
+from podium.ledger.fold_runs import FoldRun
 from podium.ledger.submissions import file_in
+from podium.metrics import Measured, Metric
 from podium.new import write_recipes
 from podium.workspace import Workspace
 from task_drawing import TASKS, draw_task
@@ -73,13 +77,29 @@ def test_a_lap_with_png_masks(tmp_path: Path) -> None:
     assert sorted(names) == sorted(f"{s.id}.png" for s in space.samples().test)
 
 
-def test_an_attempt_is_compared_with_its_parent_by_fold_scores_where_samples_have_none(tmp_path: Path) -> None:
-    space = workspace_of(tmp_path, "yes or no")
-    parent = space.baseline("smoke", QUICK)
-    attempt = space.attempt("longer", ["train.epochs=2"], why="more")
+def jackknifed(run: FoldRun, metric: Metric) -> float:
+    """The metric of a fold without the bias of its size: n times it, less n - 1 times its mean without each sample."""
+    rows = run.scores()
+    n = rows.height
+
+    def score(kept: pl.DataFrame) -> float:
+        return Measured.of_columns(metric.kind, kept.to_dict(as_series=False)).score(metric)
+
+    return n * score(rows) - (n - 1) * mean(score(rows.with_row_index().filter(pl.col("index") != i)) for i in range(n))
+
+
+def test_an_attempt_is_compared_with_its_parent_fold_by_fold_where_samples_have_no_score(tmp_path: Path) -> None:
+    space = workspace_of(tmp_path, "several labels")
+    parent = space.baseline("smoke", ["train.epochs=2", *QUICK[1:]])
+    attempt = space.attempt("still", ["optim.lr=1e-9"], why="no step is taken")
     assert attempt.verdict is not None
-    gains = [a.score - b.score for a, b in zip(attempt.runs, parent.runs, strict=True)]
-    assert attempt.verdict.gain == pytest.approx(sum(gains) / 2)
+    assert all(run.scores()["score"].null_count() == run.samples for run in attempt.runs)
+    gains = [
+        jackknifed(run, space.metric) - mean(jackknifed(r, space.metric) for r in parent.runs if r.fold == run.fold)
+        for run in attempt.runs
+    ]
+    assert attempt.verdict.raw_gain == pytest.approx(mean(gains))
+    assert attempt.verdict.gain < 0
 
 
 REAL = {

@@ -29,11 +29,12 @@ def rates(recipe: Recipe, steps: int = 5) -> list[float]:
 
 
 def kind(name: str) -> Kind:
-    return "labels" if name == "robotic-parts" else "planes"
+    return "labels" if name in ("robotic-parts", "histology") else "planes"
 
 
 def test_all_are_here() -> None:
     published = {"carvana-1", "carvana-2", "carvana-3", "carvana-4", "robotic-binary", "robotic-parts", "giana"}
+    published |= {"histology"}
     assert published <= set(NAMES)
 
 
@@ -42,7 +43,7 @@ def test_each_makes_its_loss_optimizer_and_schedule(name: str) -> None:
     recipe = load(name)
     for stage in Course(recipe).stages:
         with torch.device("meta"):
-            create_model(stage.recipe.model, load=False)
+            create_model(stage.recipe.model, load=False, dense=name != "histology")
         model = nn.Conv2d(3, 4, 3, padding=1)
         optimizer = create_optimizer(stage.recipe.optim, model)
         logits = model(torch.randn(2, 3, 32, 32))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from podium.boards.base import Board
+from podium.boards.choice import board_at
 from podium.data.competition import Competition
 from podium.data.frames import frame_to_folder
 from podium.data.infer import Inference, infer
 from podium.data.patterns import IMAGE_SUFFIXES
 from podium.data.plan import Aim, has_gpu, plan
 from podium.data.samples import list_samples
-from podium.errors import ConfigError, DataError, PodiumError, storage_error
+from podium.data.targets import read_target
+from podium.errors import BoardError, ConfigError, DataError, PodiumError, storage_error
 from podium.files import building, write_atomic
 from podium.formats import images
 from podium.formats.archives import KINDS, by_hand, is_archive, unpack, unpack_home
@@ -26,7 +30,7 @@ SPEC = "competition.toml"
 
 def make_workspace(
     root: Path,
-    source: Path,
+    source: str | Path,
     settings: Sequence[str] = (),
     share: float | None = None,
     public: float = 0.3,
@@ -36,6 +40,39 @@ def make_workspace(
 ) -> None:
     """Make a workspace in ``root``, whole or not at all; the arguments are those of `Workspace.new`."""
     _require_new(root)
+    named = board_at(str(source))
+    if named is None:
+        _make(root, Path(source).resolve(), settings, share, public, solution, copy, seed)
+        return
+    downloads = root.with_name(f"{root.name}.download")  # kept until the workspace is there: nothing is fetched twice
+    board, keys = named
+    say(f"  {board.name}: into {downloads}")
+    archives = board.fetch(downloads)
+    told = [f"board.{key}={json.dumps(value)}" for key, value in keys.items()]
+    _make(root, archives[0], [*told, *_daily_limit(board), *settings], share, public, solution, copy, seed)
+    shutil.rmtree(downloads)
+
+
+def _daily_limit(board: Board) -> list[str]:
+    """As a setting, if the board tells it."""
+    try:
+        limits = board.limits()
+    except BoardError as error:
+        say(f"  how many submissions a day it takes is not told: {error.found}")
+        return []
+    return [f"board.daily_limit={limits.today + limits.left}"] if limits.today + limits.left else []
+
+
+def _make(
+    root: Path,
+    source: Path,
+    settings: Sequence[str],
+    share: float | None,
+    public: float,
+    solution: str | Path | None,
+    copy: bool,
+    seed: int,
+) -> None:
     with building(root, marker=False) as draft:
         unpacked = _unpack(source, draft / "data")
         if unpacked and share is not None:
@@ -200,17 +237,20 @@ def write_recipes(competition: Competition, root: Path) -> None:
     """Write `recipes/` fitted to the images in ``root``/data and to this machine."""
     found = list_samples(competition, root / "data")
     step = max(1, len(found.train) // 50)
-    shapes, modes = [], set()
-    for path in (path for sample in found.train[::step] for path in sample.views or (sample.image,)):
+    one_class = competition.task == "segmentation" and len(competition.classes) <= 1
+    shapes, modes, areas = [], set(), []
+    for sample in found.train[::step]:
         try:
-            facts = images.image_facts(path)
+            facts = [images.image_facts(path) for path in sample.views or (sample.image,)]
+            if one_class:
+                areas.append(int((read_target(competition, sample, (facts[0].height, facts[0].width)) > 0).sum()))
         except PodiumError:
             continue  # prepare reports it
-        shapes.append((facts.height, facts.width))
-        modes.add(facts.mode)
+        shapes += [(f.height, f.width) for f in facts]
+        modes |= {f.mode for f in facts}
     if not shapes:
         raise DataError("none of the training images looked at can be read", where=root / "data")
     grey, deep = modes <= {"L", "1", "I;16", "I"}, all(mode.startswith("I") for mode in modes)
-    plans = plan(shapes, len(found.train), gpu=has_gpu(), grey=grey, deep=deep, aim=Aim.of(competition))
+    plans = plan(shapes, len(found.train), gpu=has_gpu(), grey=grey, deep=deep, aim=Aim.of(competition, areas))
     for name, planned in plans.items():
         write_atomic(root / "recipes" / f"{name}.toml", planned.toml())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
+
+from podium.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -32,6 +35,16 @@ def say_if(line: str) -> None:
     """Tell the user one line, indented, if there is one."""
     if line:
         say(f"  {line}")
+
+
+_said: set[str] = set()
+
+
+def say_once(line: str) -> None:
+    """Tell the user one line, the first time that it is to be told."""
+    if line not in _said:
+        _said.add(line)
+        say(line)
 
 
 class listening:
@@ -66,7 +79,7 @@ def track(items: Iterable[T], what: str, total: int, *, every: float = 10.0) -> 
             last = now
             rate = done / max(now - started, 1e-9)
             left = duration((total - done) / rate) if rate else "?"
-            text = f"  {what}: {done}/{total}, {rate:.0f}/s, {left} left"
+            text = f"  {what}: {done}/{total}, {rate:.{0 if rate >= 10 else 1}f}/s, {left} left"
             print(f"\r{text}\x1b[K" if live else text, file=sys.stderr, end="" if live else "\n", flush=True)
     if live and done:
         print("\r\x1b[K", file=sys.stderr, end="", flush=True)
@@ -75,6 +88,19 @@ def track(items: Iterable[T], what: str, total: int, *, every: float = 10.0) -> 
 def counted(n: int, thing: str) -> str:
     """2, 'sample' -> '2 samples'."""
     return f"{n} {thing}{'s' * (n != 1)}"
+
+
+def seconds_of(text: str, where: str = "") -> float:
+    """'1h30m' -> 5400.
+
+    Raises:
+        ConfigError: for anything else than hours, minutes and seconds, more than none.
+    """
+    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    seconds = sum(float(n or 0) * unit for n, unit in zip(parts.groups(), (3600, 60, 1), strict=True)) if parts else 0.0
+    if not seconds:
+        raise ConfigError(f"'{text}' is not a time", where=where, expected="4h, 90s or 1h30m")
+    return seconds
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podium.data.competition import Competition
 from podium.data.ready import Prepared
@@ -15,6 +15,8 @@ from podium.ledger.adopt import adopt, find
 from podium.ledger.attempts import CODE, Attempt, Attempts, RaceConfig
 from podium.ledger.changes import SAMPLES, Change, changed_recipe, combined
 from podium.ledger.checks import check_complete, same_folds
+from podium.ledger.fitted import write_fitted
+from podium.ledger.fold_runs import fold_run_name
 from podium.ledger.index import Index
 from podium.ledger.judge import Judge, same_assignment
 from podium.ledger.race import Race
@@ -23,6 +25,9 @@ from podium.metrics import Metric
 from podium.plugins import files_of, kept_files
 from podium.progress import say, say_if
 from podium.recipe import Recipe, prediction_only
+
+if TYPE_CHECKING:
+    from podium.training.fold_run import FoldData
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,9 @@ class Racing:
             raise LedgerError(f"attempt {attempt.id} ({attempt.name}) is the champion already")
         prepared = self.prepare(attempt.recipe)
         same_folds(attempt, prepared.folds, self.root)
-        return self._race(prepared).crown(attempt, why)
+        attempt = self._race(prepared).crown(attempt, why)
+        self._fit_on_all(attempt, prepared)
+        return attempt
 
     def adopt(self, folder: Path) -> Attempt:
         """Take an attempt of another workspace over, with those it stands on, and judge it here; nothing is trained.
@@ -202,26 +209,50 @@ class Racing:
             attempt = race.run(attempt)
         if len(attempt.trained_folds()) == self.k:
             check_complete(attempt, prepared.folds)
+        self._fit_on_all(attempt, prepared)
         self.index.put(attempt)
         return attempt
 
+    def _fit_on_all(self, attempt: Attempt, prepared: Prepared) -> None:
+        """Write what "tuned" stands for where the attempt predicts the test set."""
+        if not attempt.recipe.predict.tuned:
+            return
+        from podium.training.fitting import Fitter
+
+        found = Fitter(self._data(prepared), self.metric).of_all(attempt)
+        folds = ", ".join(map(str, sorted(attempt.trained_folds())))
+        write_fitted(attempt.folder, found, f"the samples of folds {folds}")
+
+    def _data(self, prepared: Prepared) -> FoldData:
+        from podium.training.fold_run import FoldData
+
+        p = prepared
+        return FoldData(self.competition, p.stores, p.folds, self.metric, p.samples, p.opened)
+
     def _race(self, prepared: Prepared) -> Race:
-        from podium.training.fold_run import FoldData, run_fold
+        from podium.training.fitting import Fitter
+        from podium.training.fold_run import run_fold
 
         p, spent = prepared, [prepared.seconds]  # counts in the time of the fold run that had to wait for it
-        data = FoldData(self.competition, p.stores, p.folds, self.metric, p.samples, p.opened)
+        data = self._data(prepared)
+        fitter = Fitter(data, self.metric)
 
         def train(attempt: Attempt, what: FoldSeed, left: int) -> None:
             if attempt.folds != p.folds.digest():
                 same_folds(attempt, p.folds, self.root)  # a parent of other samples cannot be trained further on these
+            parent = None if attempt.parent is None else self.attempts.get(attempt.parent)
+            anew = parent is not None and prediction_only(attempt.change)
+            fitted = fitter.of_fold(attempt, parent, what, predicts_only=anew)
             with kept_files(attempt.folder / CODE):
-                if attempt.parent is not None and prediction_only(attempt.change):
-                    parent = self.attempts.get(attempt.parent)
+                if parent is not None and anew:
                     from podium.training.repredict import repredict_fold
 
                     source = next(run for run in parent.runs if (run.fold, run.seed) == what)
-                    repredict_fold(data, attempt.recipe, source, attempt.folder)
+                    repredict_fold(data, attempt.recipe, source, attempt.folder, fitted)
                     return
+                if parent is not None:
+                    on = f"what attempt {parent.id} was fitted to, without fold {what.fold}"
+                    write_fitted(attempt.folder / fold_run_name(*what), fitted, on)
                 waited = spent.pop() if spent else 0.0
                 run_fold(data, attempt.recipe, what.fold, what.seed, attempt.folder, spent=waited, runs=left)
 
@@ -233,6 +264,7 @@ def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) 
     """Refuse what cannot be trained, and unknown names, before anything is written or trained."""
     from podium.models.pretrained import check_weights
     from podium.training.check import check_recipe, check_trainable
+    from podium.training.pseudo import check_pseudo
     from podium.training.tasks import create_task
 
     task, spec = create_task(competition, metric, recipe), competition.data
@@ -241,6 +273,7 @@ def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) 
         say("  data.inputs_csv is not set: the test images have no data.inputs, and podium predict will need them")
     model, k = check_recipe(recipe, task), competition.folds.k
     check_weights(recipe.model, root, model, normalize=recipe.input.normalize, folds=k)
+    check_pseudo(recipe, task, root, k)
 
 
 def _files(recipe: Recipe) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from podium.data.fixes import read_fixes
 from podium.errors import LedgerError, PodiumError
 from podium.host.board import DATABASE
 from podium.ledger.attempt import Attempt
+from podium.ledger.receipts import receipts
 from podium.ledger.views import Entry, Ledger
 from podium.ledger.views.details import Details
 from podium.ledger.views.entries import best_public
@@ -25,8 +26,10 @@ def read_ledger(space: Workspace, *, rebuild: bool = False) -> tuple[Ledger, lis
         rebuild: Make the index anew from the folders first.
     """
     rows, damaged = space.list_attempts(rebuild=rebuild)
-    submitted = space.competition.board.kind == "local" and (space.root / "board" / DATABASE).exists()
-    scores = [(r.attempt, r.public) for r in space.board().submissions()] if submitted else []
+    given = [k.receipt for k in receipts(space.submissions)]  # as they were told: a board far away is not asked
+    if space.competition.board.kind == "local" and (space.root / "board" / DATABASE).exists():
+        given = space.board().submissions()
+    scores = [(r.attempt, r.public) for r in given if r.public is not None]
     public = best_public(scores, space.metric.greater_is_better)
     entries = tuple(Entry.of_row(row, public.get(row["folder"])) for row in rows)
     return Ledger(entries, space.metric.name, space.metric.greater_is_better, space.competition.folds.k), damaged

@@ -7,31 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from podium.config import read_toml, write_toml
+from podium.boards import Board, Receipt
+from podium.boards.choice import open_board
 from podium.data.competition import Competition
 from podium.data.folds import Check
 from podium.data.inventory import Stock, take_stock
 from podium.data.ready import Prepared, check_folds, make_ready
 from podium.data.report import Report, make_report
-from podium.data.samples import Problem, Samples, add_exclusions, list_samples, wanted_ids
-from podium.errors import BoardError, ConfigError, DataError, nearest
+from podium.data.samples import Problem, Samples, add_exclusions, list_samples
+from podium.errors import ConfigError, nearest
 from podium.files import locked
-from podium.host.board import LocalBoard, Receipt
-from podium.host.grading import Classes
 from podium.ledger.attempts import Attempt, Attempts, RaceConfig
-from podium.ledger.submissions import Submissions, file_in
+from podium.ledger.standings import Standings
+from podium.ledger.submissions import Submissions
 from podium.metrics import get_metric
 from podium.new import SPEC, make_from_frame, make_workspace
 from podium.progress import say_if
 from podium.racing import Racing
 from podium.recipe import Recipe
 from podium.recipes import find_recipe, shipped
+from podium.standing import Standing
+from podium.submitting import Submitting
+from podium.teaming import Teaming
 
 if TYPE_CHECKING:
+    from podium.ensemble.blend import Blend
+    from podium.inference.plan import Plan
     from podium.inference.predict import Prediction
 
 
@@ -45,6 +49,7 @@ class Workspace:
         self.attempts = Attempts(root / "attempts")
         self.submissions = Submissions(root / "submissions")
         self.index = self.attempts.index
+        self._made_of = (root, self.competition, self.metric, self.attempts, self.submissions)
 
     @classmethod
     def open(cls, folder: str | Path = ".") -> Self:
@@ -57,12 +62,9 @@ class Workspace:
         for candidate in (here, *here.parents):
             if (candidate / SPEC).is_file():
                 return cls(candidate)
-        raise ConfigError(
-            "this is not a podium workspace",
-            where=here,
-            expected=f"a folder with a {SPEC}, here or above",
-            remedy="make one: podium new DIR --from DATA; or go into one: cd DIR",
-        )
+        remedy = "make one: podium new DIR --from DATA; or go into one: cd DIR"
+        expected = f"a folder with a {SPEC}, here or above"
+        raise ConfigError("this is not a podium workspace", where=here, expected=expected, remedy=remedy)
 
     @classmethod
     def new(
@@ -80,6 +82,7 @@ class Workspace:
         """Make a workspace from a folder of data: infer the competition, write it down with the reasons.
 
         Args:
+            source: A folder, an archive; or `kaggle:SLUG` or `host:URL/SLUG`, to be downloaded.
             settings: Keys of competition.toml to set, for instance ``["metric=iou", "folds.k=3"]``.
             hold_out: Share of the labelled samples to hide as a test set with a leaderboard of its own.
             public: Share of those that the public leaderboard scores.
@@ -91,7 +94,7 @@ class Workspace:
             DataError: if the data cannot be understood.
         """
         root = Path(folder).resolve()
-        make_workspace(root, Path(source).resolve(), settings, hold_out, public, solution, copy, seed)
+        make_workspace(root, source, settings, hold_out, public, solution, copy, seed)
         return cls(root)
 
     @classmethod
@@ -148,15 +151,10 @@ class Workspace:
 
     def look_augment(self, recipe: Recipe | None = None) -> tuple[Path, list[str]]:
         """Write `reports/augment.jpg`, what training would see, and give its path and the changes that are on."""
-        from podium.data.augment.sheet import write_sheet
-        from podium.data.views import NoMasks
+        from podium.data.augment.sheet import sheet_of
 
         chosen, path = recipe or self.recipe(), self.root / "reports" / "augment.jpg"
-        prepared = self.prepare(chosen)
-        images = prepared.stores.images
-        pixels = self.competition.task in ("segmentation", "instances")
-        masks: Any = prepared.stores.masks if pixels else NoMasks(images)
-        return path, write_sheet(path, images, masks, [images.row[id] for id in prepared.folds.fold], chosen)
+        return path, sheet_of(path, self.competition, self.prepare(chosen), chosen)
 
     def prepare(self, recipe: Recipe | None = None, *, exclude_bad: bool = False) -> Prepared:
         """Decode, pre-process, cache, and split into folds; what is there already is reused.
@@ -225,7 +223,7 @@ class Workspace:
             ConfigError: for an unknown key or a wrong value.
         """
         base = self.champion() if parent is None else self.attempts.get(parent)
-        return self.racing.attempt(name, changes, base, why=why, link=link, race=_race(careful, folds, seeds))
+        return self.racing.attempt(name, changes, base, why=why, link=link, race=RaceConfig.of(careful, folds, seeds))
 
     def combine(self, *references: str | int, name: str | None = None, why: str = "", careful: bool = False) -> Attempt:
         """Try the changes of several attempts together, on the champion.
@@ -233,7 +231,7 @@ class Workspace:
         Raises:
             LedgerError: if they contradict each other, or the champion has them already.
         """
-        return self.racing.combine(references, name, why, _race(careful, (), None))
+        return self.racing.combine(references, name, why, RaceConfig.of(careful))
 
     def resume(self, reference: str | int | None = None, **race: Any) -> Attempt:
         """Go on with an attempt that was stopped: the given one, or the newest unfinished.
@@ -255,9 +253,19 @@ class Workspace:
         """Make an attempt the champion whatever its verdict says; the reason is kept."""
         return self.racing.crown(reference, why)
 
-    def adopt(self, folder: str | Path) -> Attempt:
-        """Take an attempt over from another workspace of the same competition and folds, and judge it here."""
-        return self.racing.adopt(Path(folder))
+    def adopt(self, path: str | Path) -> Attempt:
+        """Take an attempt over, and judge it here: of another workspace's folder, or a teammate's file.
+
+        Of several in a file the last one is returned.
+        """
+        if Path(path).is_file():
+            return self.teaming.adopt(Path(path)).attempts[-1]
+        return self.racing.adopt(Path(path))
+
+    @property
+    def teaming(self) -> Teaming:
+        """What shares attempts with teammates and takes theirs over."""
+        return Teaming(self.root, self.competition, self.attempts, self.submissions, self.racing)
 
     @property
     def racing(self) -> Racing:
@@ -274,27 +282,92 @@ class Workspace:
 
     # ------------------------------------------------------------------ test set and board
 
-    def predict(self, reference: str | int | None = None) -> Prediction:
+    def predict(self, reference: str | int | None = None, **options: Any) -> Prediction:
         """Predict the test images with the mean of an attempt's folds (the champion's, if none is named).
+
+        A prediction that was stopped goes on where it was.
+
+        Args:
+            options: ``all_seeds=``, ``save_probs=``, ``time_limit=`` (seconds): see `inference.setup.Options`.
 
         Raises:
             DataError: if there are no test images.
         """
-        attempt = self.champion() if reference is None else self.attempts.get(reference)
         from podium.inference.predict import predict_test
-        from podium.inference.sources import open_test_images
+        from podium.inference.setup import Options
+        from podium.inference.sources import open_test_set
 
-        found = self.samples()
-        if not found.test:
-            raise DataError(
-                "the competition has no test images",
-                where=self.root / SPEC,
-                remedy="set data.test_images; or make the workspace anew with podium new --hold-out 0.2",
-            )
-        test = open_test_images(self.competition, self.root, found.test, attempt.recipe.input)
-        ids = wanted_ids(self.competition, self.root / "data", found.test)
-        folder = self.submissions.next(attempt.name)
-        return predict_test(attempt, self.competition, self.metric, ids, test, folder)
+        attempt = self.champion() if reference is None else self.attempts.get(reference)
+        ids, test = open_test_set(self.competition, self.root, attempt.recipe.input)
+        folder, work = self.submissions.next(attempt.name), self.root / ".podium" / "predict"
+        return predict_test(attempt, self.competition, self.metric, ids, test, folder, Options(**options), work=work)
+
+    def plan_prediction(self, reference: str | int | None = None, **options: Any) -> Plan:
+        """How long `predict` would take and how large its file would be, from a few images."""
+        from podium.inference.predict import plan_prediction
+        from podium.inference.setup import Options
+        from podium.inference.sources import open_test_set
+
+        attempt = self.champion() if reference is None else self.attempts.get(reference)
+        found = open_test_set(self.competition, self.root, attempt.recipe.input)
+        return plan_prediction(attempt, self.competition, self.metric, *found, Options(**options))
+
+    def export(
+        self,
+        reference: str | int | None = None,
+        *,
+        kind: str = "onnx",
+        folder: str | Path | None = None,
+        each: bool = False,
+        all_seeds: bool = False,
+    ) -> Path:
+        """Write an attempt's models for other programs, or for a machine without network; gives the folder.
+
+        Args:
+            kind: "onnx", "torch" (a program of torch.export), or "bundle".
+            folder: To write; `exports/NNNN-name-kind` if not given.
+            each: A graph a model, not one of their mean.
+            all_seeds: The trainings of all seeds, not of the first.
+
+        Raises:
+            ConfigError: if the folder is in use.
+            ModelError: if a network cannot be written so, or the file does not give what the network gives.
+        """
+        from podium.inference.exporting import export_attempt
+
+        attempt = self.champion() if reference is None else self.attempts.get(reference)
+        target = Path(folder) if folder else self.root / "exports" / f"{attempt.folder.name}-{kind}"
+        context = (self.competition, self.metric, self.root)
+        return export_attempt(attempt, *context, self.prepare, target, kind, each=each, all_seeds=all_seeds)
+
+    def blend(
+        self,
+        members: Sequence[str],
+        weights: str = "hill-climb",
+        changes: Sequence[str] = (),
+        *,
+        fast: bool = False,
+        name: str = "blend",
+        score_only: bool = False,
+        pseudo: Sequence[str] | None = None,
+    ) -> Blend:
+        """Put attempts, and predictions from elsewhere, together, and write the submission `submissions/NNNN-<name>/`.
+
+        Args:
+            members: Attempts by number or name; paths of folders or files of predictions.
+            weights: "hill-climb", "fit" or "equal"; of tables "stack" or "boost", too.
+            changes: Of the best attempt's [predict], for instance ``["predict.threshold=tuned"]``.
+            fast: Fit weights on some of the pixels that members disagree on.
+            score_only: Leave the test set alone.
+            pseudo: Settings of `PseudoConfig`; not None: write pseudo-labels of the test set to `pseudo/`, too.
+
+        Raises:
+            LedgerError: if weights cannot be fitted, the members' folds being others; the plain mean still can be made.
+        """
+        from podium.ensemble.blend import Blending
+
+        how: dict[str, Any] = {"fast": fast, "name": name, "score_only": score_only, "pseudo": pseudo}
+        return Blending(*self._made_of, self.recipe, self.prepare).blend(members, weights, changes, **how)
 
     def submit(self, message: str = "", file: str | Path | None = None, *, again: bool = False) -> Receipt:
         """Check a submission file, hand it to the board and keep the receipt.
@@ -307,50 +380,21 @@ class Workspace:
             SubmissionError: naming lines and values, before anything is counted.
             BoardError: if there is no board here or the day's submissions are used up.
         """
-        if file is not None and Path(file).is_file():
-            return self.board().submit(Path(file), message, again=again)
-        if file is not None and (Path(file).suffix or len(Path(file).parts) > 1):
-            raise BoardError("no such file", where=file, remedy="check the path; or submit a prediction: podium submit")
-        folder = self.submissions.get(None if file is None else str(file))
-        facts = read_toml(folder / "prediction.toml")
-        attempt = f"{facts['attempt']:04d}-{facts['name']}"
-        receipt = self.board().submit(file_in(folder), message, attempt, again=again)
-        write_toml(folder / "receipt.toml", {k: v for k, v in asdict(receipt).items() if v is not None})
-        return receipt
+        return Submitting(*self._made_of, self.board()).submit(message, file, again=again)
 
-    def board(self) -> LocalBoard:
+    def board(self) -> Board:
         """The board that `competition.toml` names.
 
         Raises:
             BoardError: if it names none.
         """
-        if self.competition.board.kind == "none":
-            raise BoardError(
-                "this competition has no board",
-                where=self.root / SPEC,
-                remedy="hand in the file in submissions/ yourself; or make the workspace with --hold-out or --solution",
-            )
-        c = self.competition
-        board, limit = self.root / "board", c.board.daily_limit
-        return LocalBoard(board, c.submission, self.metric, limit, classes=Classes.of(c))
+        return open_board(self.competition, self.root, self.metric)
 
-    def standings(self, *, reveal: bool = False) -> list[dict[str, Any]]:
-        """My submissions, best public score first, with the CV score of their attempts.
-
-        The `board.final_picks` best public ones are the final ones: on reveal the best private score among them counts.
+    def standings(self, *, reveal: bool = False, leaderboard: bool = False) -> Standings:
+        """My submissions, the best first, with the CV of their attempts; how far CV and board agree; final picks.
 
         Args:
             reveal: Show private scores too; after that they can no longer surprise anybody.
+            leaderboard: Fetch the teams, what is left of today and the deadline as well.
         """
-        cv = {row["folder"]: row["cv"] for row in self.list_attempts()[0]}
-        receipts = self.board().standings(reveal=reveal)
-        better = sorted(receipts, key=lambda r: r.public, reverse=self.metric.greater_is_better)
-        picks = {r.id for r in better[: self.competition.board.final_picks]}
-        return [
-            {"rank": n, **asdict(r), "cv": cv.get(r.attempt), "final": r.id in picks} for n, r in enumerate(receipts, 1)
-        ]
-
-
-def _race(careful: bool, folds: Sequence[int], seeds: int | None) -> RaceConfig:
-    given: dict[str, Any] = {"careful": careful, "folds": list(folds)}
-    return RaceConfig.from_tree(given | ({} if seeds is None else {"seeds": seeds}), where="the race")
+        return Standing(*self._made_of, self.board()).read(reveal=reveal, leaderboard=leaderboard)

@@ -31,7 +31,7 @@ def test_outside_a_workspace(tmp_path, monkeypatch):
     lines = done.stdout.splitlines()
     assert lines[0] == "256x256 pixels, 3 channels, 1 outputs"
     assert lines[1].split()[:2] == ["model.arch", "parameters"]
-    assert [line.split()[0] for line in lines[2:]] == ["albunet34", "unet"]
+    assert [line.split()[0] for line in lines[2:]] == ["albunet34", "unet", "unet_small"]
     assert "podium try NAME model.arch=ARCH" in done.stderr
     found = json.loads(run("ternausnet11", "--size", "64", "--json").stdout)
     assert (found["height"], found["width"], found["outputs"]) == (64, 64, 1)
@@ -48,3 +48,15 @@ def test_in_a_workspace_the_size_is_that_of_its_trainings(workspace, monkeypatch
     assert {row["name"] for row in found["models"]} == {"albunet34", "linknet34"}
     cropped = json.loads(run("net34", "--size", "40", "--json").stdout)
     assert (cropped["height"], cropped["width"]) == (64, 64)  # padded to a multiple of 32
+
+
+def test_encoders_are_listed_by_what_takes_them():
+    found = json.loads(run("squeezenet", "--encoders", "--json").stdout)
+    assert found["smp.*, features"] == ["squeezenet1_1"]
+    assert found["pspnet"] == []
+    done = run("resnet101", "--encoders")
+    assert "pspnet: resnet101" in done.stdout.splitlines()
+    assert "model.encoder=ENCODER" in done.stderr
+    done = CliRunner().invoke(app, ["models", "resnet3x", "--encoders"])
+    assert done.exit_code != 0
+    assert "did you mean 'resnet34'" in str(done.exception)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stand_in import ANYWHERE
 
 from podium.climb.catalog import JOIN, load_catalog
 from podium.climb.guards import Place, fit
 from podium.climb.policy import MOST
+from podium.climb.simulate import ANYWHERE
 from podium.data.plan import Aim
 from podium.errors import ConfigError
 from podium.metrics import get_metric
@@ -76,7 +76,7 @@ def test_published_recipes_too(drawn, name):
     assert all(found.reason for found in fits if found.recipe is None)
 
 
-@pytest.mark.parametrize("task", ["class map", "number"])
+@pytest.mark.parametrize("task", [pytest.param("class map", marks=pytest.mark.slow), "number"])
 def test_whatever_was_accepted_the_rest_still_applies_or_says_why_not(drawn, task):
     competition, recipes = drawn[task]
     place, recipe, accepted = place_of(competition), recipes["baseline"], set()

@@ -93,11 +93,11 @@ def test_the_test_folder_holds_the_wanted_ids_or_is_called_so(tmp_path):
     for name in ("stage2/c.png", "stage2/d.png", "test/e.png", "test_masks/e.png", "latest/f.png"):
         save(tmp_path, name)
     layout = scan(tmp_path)
-    assert find_test_folder(layout, [], {"c", "d"}).path == "stage2"
-    assert find_test_folder(layout, [], {"c.png"}).path == "stage2"
-    assert find_test_folder(layout, [], set()).path == "test"
+    assert find_test_folder(layout, [], {"c", "d"}, ()).path == "stage2"
+    assert find_test_folder(layout, [], {"c.png"}, ()).path == "stage2"
+    assert find_test_folder(layout, [], set(), ()).path == "test"
     layout.folders = [f for f in layout.folders if f.path != "test"]
-    assert find_test_folder(layout, [], set()) is None
+    assert find_test_folder(layout, [], set(), ()) is None
 
 
 def test_spread_takes_evenly():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from podium.data.parts import tidied, without_specks
+from podium.data.parts import hulls, smoothed, tidied, without_specks
 
 SIDES, CORNERS = ((0, 1), (1, 0), (0, -1), (-1, 0)), ((1, 1), (1, -1), (-1, 1), (-1, -1))
 masks = arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9)))
@@ -93,3 +93,42 @@ def test_a_speck_takes_the_next_most_probable_class_pixel_by_pixel():
     assert (without_specks(probs, labels, [1, 2, 1]) == wanted).all()
     assert (without_specks(probs, labels, [1, 1, 1]) == labels).all()
     assert (without_specks(probs, labels, [9, 1, 1])[labels == 0] == 1).all(), "nothing else is probable: the first"
+
+
+def test_hulls_of_each_part_by_hand() -> None:
+    mask = np.zeros((12, 12), bool)
+    mask[1:6, 1] = mask[5, 1:6] = True  # an L: its hull is the triangle
+    mask[8:10, 8:11] = True  # convex already
+    found = hulls(mask)
+    assert found[3, 2]
+    assert not found[1, 5]
+    assert (found & mask == mask).all()
+    assert found[7:, 7:].sum() == 6
+
+
+@given(masks)
+def test_hulls_keep_every_pixel(mask: np.ndarray) -> None:
+    before = mask.copy()
+    found = hulls(mask)
+    assert (found >= mask).all()
+    assert (mask == before).all()
+
+
+def test_smoothing_takes_a_spike_away_and_leaves_straight_edges() -> None:
+    mask = np.zeros((30, 30), bool)
+    mask[:, :15] = True
+    assert (smoothed(mask, 2.0) == mask).all()
+    spiked = mask.copy()
+    spiked[10, 15:25] = True
+    found = smoothed(spiked, 2.0)
+    assert not found[:, 17:].any()
+    assert found[:, :15].all()
+    assert (smoothed(spiked, 0) == spiked).all()
+
+
+def test_a_mask_of_too_few_pixels_in_all_is_empty() -> None:
+    mask = np.zeros((10, 10), bool)
+    mask[1, 1:4] = mask[6, 1:4] = True
+    assert tidied(mask, empty_area=6).sum() == 6
+    assert tidied(mask, empty_area=7).sum() == 0
+    assert tidied(mask, min_area=4).sum() == 0

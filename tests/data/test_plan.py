@@ -38,13 +38,13 @@ def test_grey_images_get_no_colour_changes_and_a_gpu_gets_more():
     big = [(1280, 1918)]
     small, large = (plan(big, 500, gpu=g)["baseline"].recipe for g in (False, True))
     assert large.input.size[0] > small.input.size[0]
-    assert large.model.width > small.model.width
+    assert (small.model.arch, large.model.arch) == ("unet_small", "unet")
 
 
 def test_more_images_mean_fewer_epochs_within_bounds():
     epochs = [plan([(128, 160)], n, gpu=False)["baseline"].recipe.train.epochs for n in (1, 500, 100_000)]
     assert epochs == sorted(epochs, reverse=True)
-    assert epochs[0] == 60
+    assert epochs[0] == 100
     assert epochs[-1] == 8
 
 
@@ -58,7 +58,7 @@ def test_recipes_fit_the_task(task, gpu, tmp_path):
     for name, made in planned.items():
         recipe = made.recipe
         assert recipe == Recipe.from_tree(tomllib.loads(made.toml())), "what is written is what is meant"
-        assert (recipe.model.arch == "unet") == pixels
+        assert (recipe.model.arch in ("unet", "unet_small")) == pixels
         assert (recipe.input.size is None) == (task == "objects")
         assert (recipe.input.train_crop is not None) == (task == "objects")
         assert (recipe.train.val_every > 1) == (task == "objects" and name != "smoke")
@@ -80,7 +80,8 @@ def test_fast_on_a_cpu_is_small_and_full_is_larger_and_longer():
             made = recipes(shapes, 600, gpu=gpu)
             fast, full = made["baseline"], made["full"]
             assert full.train.epochs > fast.train.epochs
-            assert full.model.width > fast.model.width
+            larger = full.model.width > fast.model.width
+            assert larger if gpu else (fast.model.arch, full.model.arch) == ("unet_small", "unet")
             if fast.input.size and full.input.size:
                 assert full.input.size[0] >= fast.input.size[0]
     assert recipes([(288, 384)], 600)["baseline"].input.size == [96, 128]
@@ -137,3 +138,20 @@ def test_files_say_what_they_are_for():
     for key in ("model.width", "input.size", "train.epochs", "train.ema", "schedule.warmup", "predict.tta"):
         assert made["baseline"].why[key]
     assert "unset" in plan([(64, 64)], 9, gpu=False)["baseline"].why["input"]
+
+
+def test_many_empty_masks_decide_on_the_loss_and_on_the_smallest_part(tmp_path):
+    competition = draw_task(tmp_path, "overlapping", 2)
+    often = Aim.of(competition, [0] * 5 + list(range(100, 120)))
+    assert often.empty == pytest.approx(0.2)
+    assert (often.least, often.often_nothing) == (102, True)
+    for name in ("baseline", "full"):
+        made = plan([(101, 101)], 800, gpu=False, aim=often)[name]
+        assert set(made.recipe.loss.terms) == {"bce", "lovasz"}
+        assert made.recipe.predict.min_area == 102
+        assert "20% of the masks are empty" in made.why["loss.terms"]
+    for areas in ([], [0] + [50] * 19, [0] * 5):
+        seldom = Aim.of(competition, areas)
+        made = plan([(101, 101)], 800, gpu=False, aim=seldom)["baseline"].recipe
+        assert made.predict.min_area is None
+        assert set(made.loss.terms) == ({"bce", "lovasz"} if areas == [0] * 5 else {"bce", "dice"})

@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
+from podium.errors import DataError
 from podium.formats import gzips
 from podium.formats.bits import pack
 from podium.formats.gzips import GzipWriter
@@ -34,6 +35,39 @@ def test_one_member_that_gzip_reads(sizes, workers):
     assert reader.decompress(out.getvalue()) == b"".join(pieces)
     assert reader.eof
     assert not reader.unused_data
+
+
+@pytest.mark.parametrize("parts", [[0], [5], [0, 7, 0], [gzips.BLOCK + 3, 1, 2 * gzips.BLOCK]])
+def test_files_are_appended_as_they_are(parts, tmp_path):
+    pieces = [np.random.default_rng(i).integers(48, 58, n, np.uint8).tobytes() for i, n in enumerate(parts)]
+    for n, piece in enumerate(pieces):
+        with open(tmp_path / f"{n}.gz", "wb") as file:
+            part = GzipWriter(file)
+            part.write(piece)
+            part.close()
+    out = io.BytesIO()
+    writer = GzipWriter(out)
+    writer.write(b"head\n")
+    for n in range(len(parts)):
+        writer.append(tmp_path / f"{n}.gz")
+    writer.write(b"tail")
+    writer.close()
+    reader = zlib.decompressobj(31)
+    assert reader.decompress(out.getvalue()) == b"head\n" + b"".join(pieces) + b"tail"
+    assert reader.eof
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-3], lambda b: b[:7], lambda b: gzip.compress(b"x")])
+def test_what_was_not_written_so_is_not_appended(damage, tmp_path):
+    out = io.BytesIO()
+    part = GzipWriter(out)
+    part.write(b"abc" * 99)
+    part.close()
+    (tmp_path / "x.gz").write_bytes(damage(out.getvalue()))
+    writer = GzipWriter(io.BytesIO())
+    with pytest.raises(DataError):
+        writer.append(tmp_path / "x.gz")
+    writer.abandon()
 
 
 def masks(count):

@@ -4,13 +4,14 @@ import pytest
 
 from podium.errors import BoardError
 from podium.files import mark_complete
-from podium.ledger.submissions import Submissions
+from podium.ledger.submissions import TABLE, Submissions
 
 
 def make(folder, *names, finished=True):
     for name in names:
         (folder / name).mkdir(parents=True)
         if finished:
+            (folder / name / TABLE).write_bytes(b"")
             mark_complete(folder / name)
 
 
@@ -43,6 +44,16 @@ def test_order_is_by_number_beyond_four_digits(tmp_path):
 def test_one_is_found(tmp_path, reference, name):
     make(tmp_path, "0001-base", "0002-wider", "0003-wider")
     assert Submissions(tmp_path).get(reference).name == name
+
+
+def test_a_file_from_elsewhere_is_no_prediction(tmp_path):
+    make(tmp_path, "0001-base", "0002-given")
+    (tmp_path / "0002-given" / TABLE).unlink()
+    assert Submissions(tmp_path).get(None).name == "0001-base"
+    assert Submissions(tmp_path).get("given").name == "0002-given"
+    (tmp_path / "0001-base" / TABLE).unlink()
+    with pytest.raises(BoardError, match="nothing is predicted yet"):
+        Submissions(tmp_path).get(None)
 
 
 def test_what_is_not_there_is_said(tmp_path):

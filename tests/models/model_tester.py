@@ -166,3 +166,51 @@ class BaseModelTester:
         finally:
             torch.use_deterministic_algorithms(False)
         assert any(p.grad is not None for p in model.parameters())
+
+
+class BaseClassifierTester(BaseModelTester):
+    """The same of a network with an output a sample: its shapes, metadata beside the image, and what it learns."""
+
+    inputs: ClassVar[int] = 3
+
+    def build(self, seed: int = 0, *, in_channels: int = 3, classes: int = 1, inputs: int = 0) -> nn.Module:
+        torch.manual_seed(seed)
+        return create_model(self.config(), in_channels, classes, dense=False, inputs=inputs)
+
+    @pytest.mark.parametrize("size", [(64, 64), (101, 101), (33, 70), (7, 9)])
+    def test_output_has_the_size_of_the_input(self, size: tuple[int, int]) -> None:
+        """An output a sample, whatever the size."""
+        assert self.build().eval()(images(2, 3, *size)).shape == (2, 1)
+
+    @pytest.mark.parametrize(("in_channels", "classes"), [(1, 3), (4, 1), (6, 12)])
+    def test_any_channels_and_classes(self, in_channels: int, classes: int) -> None:
+        model = self.build(in_channels=in_channels, classes=classes).eval()
+        assert model(images(1, in_channels, 64, 64)).shape == (1, classes)
+
+    def test_training_gives_logits_and_as_many_others_as_it_says(self) -> None:
+        output = self.build(classes=2).train()(images(2, 3, self.side + 5, self.side))
+        assert output.shape == (2, 2)
+
+    def test_fresh_outputs_are_logits_of_moderate_probabilities(self) -> None:
+        logits = self.build(classes=5).train()(images(4, 3, self.side, self.side))
+        assert (logits.softmax(1) > 1e-3).all()
+        assert logits.std() > 0.01
+
+    def test_a_toy_problem_is_learnt(self) -> None:
+        model, (x, _) = self.build().train(), blobs(min(self.side, 48))
+        x, target = torch.cat([x, images(2, 3, *x.shape[2:], seed=3) * 0.3]), torch.tensor([[1.0], [1.0], [0.0], [0.0]])
+        steps, lr, goal = self.learnt
+        optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+        for _ in range(steps):
+            loss = F.binary_cross_entropy_with_logits(model(x), target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        assert loss.item() < goal
+
+    def test_metadata_is_read(self) -> None:
+        model = self.build(inputs=self.inputs).eval()
+        x = images(2, 3, self.side, self.side)
+        one, other = (model(x, images(2, self.inputs, seed=seed)) for seed in (1, 2))
+        assert one.shape == (2, 1)
+        assert not torch.equal(one, other)

@@ -80,7 +80,7 @@ def test_describe_has_a_row_for_each_and_uses_up_no_random_numbers() -> None:
     assert torch.equal(torch.rand(1), expected)
     assert rows.keys() == MODELS.keys()
     assert rows["ternausnet11"]["parameters"] == 22_927_393
-    assert rows["unet"]["reads"] == ["width", "depth", "norm", "upsample"]
+    assert rows["unet"]["reads"] == ["depth", "width", "norm", "upsample", "supervised"]
     assert all(row["summary"] and row["stride"] for row in rows.values())
 
 

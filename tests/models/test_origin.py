@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 
@@ -26,6 +27,8 @@ def workspace(root: Path, folds: range) -> Path:
         run.mkdir()
         torch.save({"model": {}}, run / "best.pt")
         write_toml(run / "run.toml", {"fold": fold, "seed": 0, "score": 0.5})
+        scores = {"id": ["a"], "group": ["a"], "fold": [fold], "score": [0.5]}
+        pl.DataFrame(scores).write_parquet(run / "scores.parquet")
         mark_complete(run)
     return root
 

@@ -42,3 +42,23 @@ def test_batch_norm_of_one_value_is_refused_with_advice() -> None:
         model(torch.rand(1, 3, 8, 8))
     assert model(torch.rand(2, 3, 8, 8)).shape == (2, 1, 8, 8)
     assert model.eval()(torch.rand(1, 3, 8, 8)).shape == (1, 1, 8, 8)
+
+
+def test_pixels_come_back_where_they_were() -> None:
+    """With a head that passes the first channel's pixels on, the output is the input."""
+    model = UNet(in_channels=1, filters=4, depth=2, norm="none", patch=2).eval()
+    x = torch.rand(2, 1, 8, 12)
+    model.head = nn.Identity()
+    model.decoder, model.encoder = nn.ModuleList(), nn.ModuleList([nn.Identity()])
+    assert torch.equal(model(x), x)
+    assert UNet(depth=4, patch=2).stride == 16
+
+
+def test_lower_levels_predict_only_while_training_and_count_less_and_less() -> None:
+    model = UNet(filters=4, depth=4, supervised=2)
+    x = torch.rand(2, 3, 20, 24)
+    assert [tuple(part.shape) for part in model.train()(x)] == [(2, 1, 20, 24)] * 3
+    assert model.auxiliary_weights == (0.5, 0.25)
+    assert model.eval()(x).shape == (2, 1, 20, 24)
+    with pytest.raises(ModelError, match=r"2 levels besides the last, not 3"):
+        UNet(depth=4, supervised=3)

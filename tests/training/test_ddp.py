@@ -342,7 +342,7 @@ def test_what_ends_one_process_ends_all_with_one_error(
 def test_what_cannot_be_shared_is_refused_before_anything_is_made(fold_data: FoldData, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"'train\.batch_size' is 1, and 'train\.devices' 2"):
         run(fold_data, tmp_path, 2, "train.batch_size=1")
-    with pytest.raises(ConfigError, match=r"an epoch has 1 samples, and 'train\.devices' is 2"):
+    with pytest.raises(ConfigError, match=r"an epoch has 1 sample, and 'train\.devices' is 2"):
         run(fold_data, tmp_path, 2, "sampling.per_epoch=1")
     with pytest.raises(ConfigError, match=r"'train\.devices' is 64, and there are"):
         run(fold_data, tmp_path, 64)

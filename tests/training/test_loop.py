@@ -286,7 +286,14 @@ def test_no_time_left_for_a_step_is_one_clear_error(fold_data: FoldData, tmp_pat
 def test_sgd_thaws_an_encoder(fold_data: FoldData, tmp_path: Path) -> None:
     """torch's fused SGD, 2.11 to 2.15, breaks here: some momentum buffers are there and some are not yet."""
     phase = 'phases=[{at=1, optim={freeze="none"}}]'
-    sgd = ["model.arch=ternausnet11", "optim.name=sgd", "optim.freeze=encoder", "train.epochs=2", "optim.lr=1e-3"]
+    sgd = [
+        "model.arch=ternausnet11",
+        "model.width=0.125",
+        "optim.name=sgd",
+        "optim.freeze=encoder",
+        "train.epochs=2",
+        "optim.lr=1e-3",
+    ]
     plain = Recipe().with_overrides(["train.batch_size=4", "train.precision=fp32", *sgd]).with_overrides([phase])
     folder = run_fold(fold_data, plain, 0, 0, tmp_path).folder
     assert np.isfinite(pl.read_csv(folder / "history.csv")["loss"].to_numpy()).all()

@@ -16,6 +16,7 @@ from podium.config import read_toml
 from podium.data.competition import Competition
 from podium.data.geometry import mask_at
 from podium.data.parts import tidied
+from podium.data.preprocess import Preprocess
 from podium.data.ready import make_ready
 from podium.data.store import Store
 from podium.errors import ConfigError, LedgerError
@@ -357,6 +358,6 @@ def test_thresholds_and_areas_of_each_class(fold_data: FoldData) -> None:
     probs[0, :2] = 100  # above 0.2, below 0.6
     probs[2, 0] = 250
     probs[2, 3:] = 250
-    found = task.decided(probs, (3, 6), module.Preprocess.of(None))
+    found = task.decided(probs, (3, 6), Preprocess.of(None))
     assert found.dtype == np.bool_
     assert [plane.sum(1).tolist() for plane in found] == [[2, 0, 4], [0, 0, 3]]

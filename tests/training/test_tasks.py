@@ -49,9 +49,9 @@ def recipe_of(task: str, epochs: int = 12) -> Recipe:
 class Game:
     """A small competition of a task, prepared, with one fold trained."""
 
-    def __init__(self, root: Path, task: str) -> None:
+    def __init__(self, root: Path, task: str, epochs: int = 12) -> None:
         self.task, self.competition = task, draw_task(root, task, 32)
-        self.metric, self.recipe = get_metric(self.competition.metric), recipe_of(task)
+        self.metric, self.recipe = get_metric(self.competition.metric), recipe_of(task, epochs)
         self.prepared: Prepared = make_ready(self.competition, root, self.recipe.input)
         p = self.prepared
         self.data = FoldData(self.competition, p.stores, p.folds, self.metric, p.samples)
@@ -132,7 +132,7 @@ def test_what_is_learnt_beside_weights_comes_from_training_samples_alone(game: G
 @pytest.mark.parametrize("task", ["objects", "numbers", "views", "one class"])
 def test_one_seed_same_weights_and_scores(task: str, tmp_path: Path) -> None:
     torch.use_deterministic_algorithms(False)
-    first, second = Game(tmp_path / "a", task), Game(tmp_path / "b", task)
+    first, second = Game(tmp_path / "a", task, 2), Game(tmp_path / "b", task, 2)
     weights = [torch.load(g.run.folder / "last.pt", weights_only=True)["model"] for g in (first, second)]
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
     assert first.run.scores().equals(second.run.scores())

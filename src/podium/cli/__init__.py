@@ -29,8 +29,11 @@ PIPELINE = (
         "combine",
         "champion",
         "adopt",
+        "share",
+        "team",
     ),
-    *("attempts", "show", "revisit", "reproduce", "verdict", "predict", "submit", "standings", "cache", "demo"),
+    *("attempts", "show", "revisit", "reproduce", "verdict"),
+    *("predict", "blend", "export", "submit", "standings", "host", "cache", "demo"),
 )
 
 
@@ -69,7 +72,23 @@ def podium(
             raise PodiumError(f"cannot go there ({error.strerror})", where=directory) from None
 
 
-from podium.cli import attempts, cache, climb, data, doctor, folds, ledger, lr_find, models, submit, verdict  # noqa: E402, F401 - importing them registers their commands
+from podium.cli import (  # noqa: E402 - importing them registers their commands
+    attempts,  # noqa: F401
+    blend,  # noqa: F401
+    cache,  # noqa: F401
+    climb,  # noqa: F401
+    data,  # noqa: F401
+    doctor,  # noqa: F401
+    folds,  # noqa: F401
+    host,  # noqa: F401
+    ledger,  # noqa: F401
+    lr_find,  # noqa: F401
+    models,  # noqa: F401
+    predict,  # noqa: F401
+    submit,  # noqa: F401
+    team,  # noqa: F401
+    verdict,  # noqa: F401
+)
 
 _ClickError: Any = typer.BadParameter.__mro__[2]  # typer brings a click of its own, or uses the public one
 

@@ -130,15 +130,15 @@ def champion(
 
 @app.command()
 def adopt(
-    folder: str = typer.Argument(..., metavar="PATH", help="An attempt's folder: OTHER/attempts/0003-name."),
+    path: str = typer.Argument(..., metavar="PATH", help="A file of podium share; or OTHER/attempts/0003-name."),
     as_json: bool = JSON,
 ) -> None:
-    """Take an attempt over from another workspace with the same data and folds, and judge it here."""
+    """Take attempts over from a teammate, or from another workspace with the same data and folds; judge them here."""
     from podium.workspace import Workspace
 
     space = Workspace.open()
     with space.lock():
-        attempt = space.adopt(folder)
+        attempt = space.adopt(path)
     _after(space, attempt, as_json)
 
 

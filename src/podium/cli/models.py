@@ -24,6 +24,7 @@ def models(
     name: str = typer.Argument("", metavar="[NAME]", help="Only those whose name has this in it: unet, smp."),
     size: int = typer.Option(None, min=1, metavar="SIDE", help="Side of the images; else as the workspace trains."),
     recipe: str = typer.Option("baseline", metavar="NAME", help="The workspace's recipe to take the size of."),
+    encoders: bool = typer.Option(False, "--encoders", help="List the names that model.encoder takes instead."),
     as_json: bool = JSON,
 ) -> None:
     """List the architectures, and what each costs.
@@ -31,6 +32,9 @@ def models(
     In a workspace those that fit its task, at the size its trainings have; elsewhere all, at 256x256. Memory while
     training in fp32 is that of the weights (with gradients and Adam's averages) once, and of an image times the batch.
     """
+    if encoders:
+        _encoders(name, as_json)
+        return
     from podium.errors import ConfigError
     from podium.models.footprint import survey
 
@@ -58,3 +62,16 @@ def models(
     print(f"{shape[1]}x{shape[0]} pixels, 3 channels, {outputs} outputs")
     table(rows, COLUMNS)
     next_command("podium try NAME model.arch=ARCH --why '…'")
+
+
+def _encoders(contains: str, as_json: bool) -> None:
+    """Print the names of encoders with this in them, a line for each kind of architecture."""
+    from podium.models.encoder_names import encoders_containing
+
+    found = encoders_containing(contains)
+    if as_json:
+        emit(found)
+        return
+    for arch, names in found.items():
+        print(f"{arch}: {', '.join(names) or 'none'}")
+    next_command("podium try NAME model.arch=ARCH model.encoder=ENCODER --why '…'")

@@ -12,25 +12,35 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 
 from podium.cli import app
 
 NOTE = "<!-- made by `make docs`; change the help texts in src/podium, not this page -->"
 BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "min_length": "at least {} long"}
-NAMES = {Any: "any value", str: "text", int: "whole number", float: "number", bool: "true or false"}
+NAMES = {
+    Any: "any value",
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    AwareDatetime: "time with its zone",
+}
 
 
 def pages() -> dict[str, str]:
     """{file name: text} of every page."""
     from podium.data.competition import Competition
+    from podium.host.server.spec import HostConfig, Rules
     from podium.recipe import Recipe
 
     return {
         "cli.md": _page("Commands", "Every command takes `-h`.", *_commands()),
         "recipe.md": _page("recipes/*.toml", _first_line(Recipe), *_sections(Recipe)),
         "competition.md": _page("competition.toml", _first_line(Competition), *_sections(Competition)),
+        "rules.md": _page("rules.toml of a host's competition", _first_line(Rules), *_sections(Rules)),
+        "host.md": _page("host.toml", _first_line(HostConfig), *_sections(HostConfig)),
         "registries.md": _page("Names a recipe can use", "Each is a dict that code can add to.", *_registries()),
     }
 
@@ -44,9 +54,17 @@ def write_pages(folder: Path) -> None:
 
 def commands() -> dict[str, Any]:
     """{name: command} in pipeline order; a command has `help` and `params`."""
-    group: Any = typer.main.get_command(app)
-    context: Any = typer.Context(group)
-    return {name: group.commands[name] for name in group.list_commands(context)}
+    return dict(_within(typer.main.get_command(app), ""))
+
+
+def _within(group: Any, before: str) -> Iterator[tuple[str, Any]]:
+    """The commands of a group; of a group in it, those that it has."""
+    for name in group.list_commands(typer.Context(group)):
+        command = group.commands[name]
+        if hasattr(command, "commands"):
+            yield from _within(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def fields(schema: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:

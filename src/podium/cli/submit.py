@@ -1,33 +1,16 @@
-"""Commands about the test set and the board: predict, submit, standings."""
+"""Commands about the board: submit, standings."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import typer
 
 from podium.cli import app
 from podium.cli.output import JSON, emit, next_command, table
 
-
-@app.command()
-def predict(
-    attempt: str = typer.Argument(None, help="Number or name (default: the champion)."),
-    as_json: bool = JSON,
-) -> None:
-    """Predict the test images and write the submission file.
-
-    The mean of the attempt's folds, at original size.
-    """
-    from podium.workspace import Workspace
-
-    space = Workspace.open()
-    with space.lock():
-        done = space.predict(attempt)
-    if as_json:
-        emit({"file": done.file, "attempt": done.attempt, "rows": done.rows, "empty": done.empty, "cv": done.cv})
-    else:
-        empty = "" if done.empty is None else f", {done.empty} empty"
-        print(f"{done.file.relative_to(space.root)}: {done.rows} rows{empty}, attempt {done.attempt}")
-    next_command('podium submit -m "what is new"')
+if TYPE_CHECKING:
+    from podium.ledger.standings import Standings
 
 
 @app.command()
@@ -49,29 +32,53 @@ def submit(
         emit(asdict(receipt))
     else:
         used = f"{receipt.used_today} of {receipt.daily_limit} submissions today"
-        print(f"submission {receipt.id}: public {space.metric.name} {receipt.public:.5f}; {used}")
+        score = "not published" if receipt.public is None else f"{receipt.public:.5f}"
+        print(f"submission {receipt.id}: public {space.metric.name} {score}; {used}")
     next_command("podium standings")
 
 
 @app.command()
 def standings(
+    around: str = typer.Option("", "--around", metavar="TEAM", help="The teams around one: 'me', or a name."),
     reveal: bool = typer.Option(False, "--reveal", help="Show private scores too (the end of the competition)."),
     as_json: bool = JSON,
 ) -> None:
-    """My submissions: CV, public and (revealed) private score."""
+    """The board, my submissions, how far CV and public score agree, and which to pick.
+
+    ΔCV and ΔLB are gains over the first submission; + is better. Draws reports/standings.svg.
+    """
+    from podium.standing import draw
     from podium.workspace import Workspace
 
     space = Workspace.open()
-    rows = space.standings(reveal=reveal)
+    found = space.standings(reveal=reveal, leaderboard=True)
+    picture = draw(found, space.root)
     if as_json:
-        emit({"metric": space.metric.name, "submissions": rows})
+        emit(found.tree() | {"picture": str(picture) if picture else None})
         return
-    if not rows:
+    print(found.head())
+    if space.competition.board.kind != "local" or around:
+        _print_board(found, around)
+    if not found.rows:
         print("no submission yet")
         next_command("podium predict")
         return
     heads = {"rank": "rank", "id": "id", "attempt": "attempt", "message": "message", "cv": "CV", "public": "public"}
-    rows = [row | {"final": "final" if row["final"] else ""} for row in rows]
-    table(rows, heads | ({"private": "private"} if reveal else {}) | {"final": "", "at": "when"})
+    heads |= {"private": "private"} if reveal else {}
+    heads |= {"d_cv": "ΔCV", "d_lb": "ΔLB"} if len(found.paired) > 2 else {}
+    rows = [row | {"final": "final" if row["final"] else ""} for row in found]
+    table(rows, heads | {"final": "", "at": "when"})
+    print("\n".join(found.told()))
+    if picture:
+        print(picture.relative_to(space.root))
     if not reveal:
         next_command("podium try NAME key=value --why '…'", "podium standings --reveal (ends the suspense)")
+
+
+def _print_board(found: Standings, around: str) -> None:
+    lines = [
+        {"rank": s.rank, "team": s.team, "score": s.score, "me": "<- you" if s.mine else ""}
+        for s in found.around(around)
+    ]
+    table(lines, {"rank": "rank", "team": "team", "score": found.metric, "me": ""})
+    print(f"{len(found.board)} teams\n")

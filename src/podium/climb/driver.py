@@ -7,19 +7,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from podium.climb.catalog import Catalog
-from podium.climb.guards import Place
+from podium.climb.guards import Fit, Place
 from podium.climb.journal import Journal
 from podium.climb.ledger import Ledger
 from podium.climb.moves import Move, State, changes_of
 from podium.climb.policy import Rates, choose, updated
 from podium.errors import BusyError, PodiumError, StorageError
+from podium.ledger.verdict import RULE
 from podium.progress import counted, duration, say
 
-KEEP_BACK = 0.15
+KEEP_BACK = 0.1
 """Share of the fold runs kept back for the last check: of two attempts, on one fold at least and on K at most."""
 
 
@@ -43,15 +45,17 @@ class Climb:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
+        self._known: dict[tuple[int, str], Fit] = {}
         trained = self.ledger.seconds() - self._seconds_before()
         self._spent, self._since = max(self.journal.seconds, trained), self.clock()
 
     def run(self) -> Journal:
         """Climb to the end of the budget, and check what was gained."""
         try:
-            self._go_on()
-            while not self.journal.done and self.journal.check_seed is None and (move := self.next()):
-                self._race(move)
+            if not self.journal.done and self.journal.check_seed is None:
+                self._go_on()
+                while move := self.next():
+                    self._race(move)
             if not self.journal.done:
                 self._check()
         finally:
@@ -72,6 +76,7 @@ class Climb:
             j.left_out,
             self._seen(),
             j.hours is not None,
+            self._known,
         )
 
     def rates(self, state: State) -> Rates:
@@ -82,17 +87,16 @@ class Climb:
 
     def next(self) -> Move | None:
         """What is to be tried next; None if nothing is left, or too little of the budget."""
-        state = self.state()
-        if not self._affordable(1.0):
-            say("climb: what is left of the budget is kept for the last check")
+        state, left = self.state(), self.left()
+        moves = state.moves()
+        within = {m.option.name: m for m in moves if self._fits(m, left)}
+        if not within:
+            why = "what is left of the budget is kept for the last check" if moves else "nothing is left to try"
+            say(f"climb: {why}")
             return None
-        moves = {m.option.name: m for m in state.moves() if self._affordable(m.time)}
-        if not moves:
-            say("climb: nothing of the catalogue is left to try")
-            return None
-        j, rates = self.journal, self.rates(state)
+        j = self.journal
         rng = np.random.default_rng([j.seed, len(state.attempts), len(j.left_out), len(j.retried)])
-        return moves[choose([m.option for m in moves.values()], rates, rng).name]
+        return within[choose([m.option for m in within.values()], self.rates(state), rng).name]
 
     def _seen(self) -> Mapping[str, tuple[float, float]]:
         seen: dict[str, tuple[float, float]] = {}
@@ -111,77 +115,87 @@ class Climb:
         return self._spent + self.clock() - self._since
 
     def left(self) -> float:
-        """What is left of the budget without what is kept back, in fold runs as long as the champion's."""
-        return self._budget() - self._used() - 2 * self._check_folds()
+        """What is left of the budget without what is kept back, in fold runs as long as the champion's.
+
+        While nothing is accepted there is nothing to check: one fold is kept back, for what the next attempt may bring.
+        """
+        kept = min(float(self.ledger.k), max(1.0, KEEP_BACK / 2 * self._budget()))
+        return self._unspent() - 2 * (1 if self.ledger.champion().id == self.journal.stood else int(kept))
 
     def _budget(self) -> float:
         j = self.journal
         return float(j.fold_runs or 0) if j.hours is None else j.hours * 3600 / self._each()
 
-    def _used(self) -> float:
-        return float(self.spent()) if self.journal.hours is None else self.seconds() / self._each()
-
-    def _check_folds(self) -> int:
-        return int(min(self.ledger.k, max(1, KEEP_BACK / 2 * self._budget())))
+    def _unspent(self) -> float:
+        used = self.spent() if self.journal.hours is None else self.seconds() / self._each()
+        return self._budget() - used
 
     def _each(self) -> float:
+        """Seconds of a fold run of the champion."""
         champion = self.ledger.champion().id
         return max(1e-3, self.ledger.seconds(champion) / max(1, self.ledger.fold_runs(champion)))
 
     def _seconds_before(self) -> float:
         return sum(self.ledger.seconds(a.id) for a in self.ledger.attempts() if a.id < self.journal.first)
 
-    def _affordable(self, times: float) -> bool:
+    def _fits(self, move: Move, left: float) -> bool:
         """Whether a YES could still be completed: with less than K fold runs nothing can become the champion."""
-        longer = times if self.journal.hours is not None else 1.0
-        return self.left() >= self.ledger.k * longer
+        if move.resumes is None:
+            return left >= self.ledger.k * move.length
+        return left + self.ledger.fold_runs(move.resumes) >= RULE.seeds * self.ledger.k * move.length
+
+    def _seeds(self, length: float, left: float, trained: int = 0) -> int:
+        """Most trainings of a fold that are within the budget, for an attempt that has had ``trained`` fold runs."""
+        return RULE.seeds if left + trained >= RULE.seeds * self.ledger.k * length else 1
 
     # ------------------------------------------------------------------ racing
 
     def _go_on(self) -> None:
-        """What was stopped goes on first."""
+        """What was stopped goes on first: its fold runs so far and what is left are what it began with."""
         j = self.journal
         for attempt in self.ledger.attempts():
-            ours = bool(changes_of(attempt.name, self.catalog)) and attempt.name not in j.left_out
+            changes = changes_of(attempt.name, self.catalog)
             stopped = attempt.verdict is None or not attempt.verdict.final or attempt.name == j.now
-            if ours and stopped and not j.done and j.check_seed is None and self._affordable(1.0):
-                careful = j.careful and attempt.name == j.now
-                self._try(attempt.name, partial(self.ledger.resume, attempt.id, careful=careful))
+            if not changes or not stopped or attempt.name in j.left_out:
+                continue
+            length, left, trained = self.state().length(changes), self.left(), self.ledger.fold_runs(attempt.id)
+            if left + trained >= self.ledger.k * length:
+                careful, seeds = j.careful and attempt.name == j.now, self._seeds(length, left, trained)
+                self._try(attempt.name, partial(self.ledger.resume, attempt.id, careful=careful, seeds=seeds))
 
     def _race(self, move: Move) -> None:
-        name, resumed = move.option.name, move.resumes is not None
-        self._note(now=name, careful=resumed)
-        say(f"climb: {name} ({move.option.kind}), {self._left_in_words()}: {move.why}")
+        name, left = move.option.name, self.left()
+        say(f"climb: {name} ({move.option.kind}), {self._left_in_words(left)}: {move.why}")
         if move.resumes is not None:
-            self._note(retried=sorted({*self.journal.retried, name}))
-            self._try(name, partial(self.ledger.resume, move.resumes, careful=True))
+            self._note(now=name, careful=True, retried=sorted({*self.journal.retried, name}))
+            seeds = self._seeds(move.length, left, self.ledger.fold_runs(move.resumes))
+            self._try(name, partial(self.ledger.resume, move.resumes, careful=True, seeds=seeds))
             return
-        why, link, careful = move.why, move.source, move.careful
-        self._try(name, partial(self.ledger.attempt, name, move.settings, why=why, link=link, careful=careful))
+        self._note(now=name, careful=False)
+        how: dict[str, Any] = {"why": move.why, "link": move.source, "careful": move.careful}
+        how |= {"seeds": self._seeds(move.length, left)}
+        self._try(name, partial(self.ledger.attempt, name, move.settings, **how))
 
-    def _try(self, name: str, race: Callable[..., object]) -> None:
+    def _try(self, name: str, race: Callable[[], Any]) -> None:
         """Race it; what fails is left out, and the climb goes on."""
+        before = self.ledger.champion().id
         try:
-            race(most=self._most())
+            attempt = race()
+            if attempt.verdict is not None and not self.ledger.fold_runs(attempt.id):
+                say(f"  {attempt.verdict.sentence}")  # judged at once: nothing else has told
+            if self.ledger.champion().id != before:
+                say(f"climb: {name} is the champion now; what comes next is made to it")
         except (BusyError, StorageError):
             raise
         except PodiumError as error:
-            self._leave_out(name, error)
+            say(f"climb: {name} is left out: {error.found}")
+            self._note(left_out=self.journal.left_out | {name: error.found})
         self._note(now=None, careful=False)
 
-    def _left_in_words(self) -> str:
+    def _left_in_words(self, left: float) -> str:
         if self.journal.hours is None:
-            return f"{counted(int(self.left()), 'fold run')} left"
-        return f"{duration(self.journal.hours * 3600 - self.seconds())} left"
-
-    def _leave_out(self, name: str, error: PodiumError) -> None:
-        say(f"climb: {name} is left out: {error.found}")
-        self._note(left_out=self.journal.left_out | {name: error.found})
-
-    def _most(self) -> int | None:
-        """Fold runs that an attempt may take: what is left, where that is less than every seed of every fold."""
-        left = int(self.left())
-        return max(self.ledger.k, left) if left < 2 * self.ledger.k else None
+            return f"{counted(int(left), 'fold run')} left"
+        return f"{duration(left * self._each())} left"
 
     def _note(self, **changes: object) -> None:
         self.journal = self.journal.noted(self.folder, seconds=round(self.seconds(), 1), **changes)
@@ -189,14 +203,14 @@ class Climb:
     # ------------------------------------------------------------------ the end
 
     def _check(self) -> None:
-        """Retrain champion and baseline with a seed that neither has been judged by."""
-        champion = self.ledger.champion()
+        """Retrain champion and baseline with a seed that neither has been judged by, on as many folds as are left."""
+        j, champion = self.journal, self.ledger.champion()
         baseline = next(a for a in self.ledger.attempts() if a.parent is None)
-        if champion.id == baseline.id:
+        folds = j.check_folds or min(self.ledger.k, int(self._unspent()) // 2)
+        if champion.id in (j.stood, baseline.id) or folds < 1:
             self._note(done=True)
             return
-        folds = self.journal.check_folds or int(min(self.ledger.k, self._check_folds() + max(0.0, self.left()) // 2))
-        seed = self.journal.check_seed or FRESH + self.journal.first
+        seed = FRESH + j.first
         self._note(check_seed=seed, check_folds=folds)
         say(f"climb: champion and baseline are trained anew on {counted(folds, 'fold')}, with seed {seed}")
         claim = self.ledger.fresh(champion.id, baseline.id, folds, seed)

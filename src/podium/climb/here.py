@@ -14,8 +14,9 @@ from podium.climb.catalog import Catalog, load_catalog
 from podium.climb.claim import Claim
 from podium.climb.driver import Climb
 from podium.climb.guards import Place
-from podium.climb.journal import Journal
+from podium.climb.journal import FILE, Journal
 from podium.climb.moves import changes_of
+from podium.config import difference
 from podium.data.plan import Aim, has_gpu
 from podium.errors import ConfigError, LedgerError, PodiumError
 from podium.formats.images import read_image
@@ -23,8 +24,9 @@ from podium.ledger.attempts import CODE, Attempt, Attempts
 from podium.ledger.checks import same_folds
 from podium.ledger.fold_runs import FoldRun
 from podium.ledger.judge import Judge
-from podium.ledger.verdict import compare, paired_runs
+from podium.ledger.verdict import RunNoise, compare, paired_runs
 from podium.plugins import kept_files
+from podium.progress import say
 from podium.recipe import Recipe, prediction_only
 
 if TYPE_CHECKING:
@@ -53,21 +55,17 @@ class Here:
         """Every readable attempt, by number."""
         return self.space.attempts.all()
 
-    def attempt(
-        self, name: str, settings: Sequence[str], *, why: str, link: str, careful: bool, most: int | None
-    ) -> Attempt:
-        """Race a change of the champion; with less than every seed of every fold left, on one seed a fold."""
-        seeds = None if most is None else 1
+    def attempt(self, name: str, settings: Sequence[str], *, why: str, link: str, careful: bool, seeds: int) -> Attempt:
+        """Race a change of the champion."""
         return self.space.attempt(name, settings, why=why, link=link, careful=careful, seeds=seeds)
 
-    def resume(self, id: int, *, careful: bool, most: int | None) -> Attempt:
-        """Go on with an attempt."""
-        race: dict[str, Any] = {} if most is None else {"seeds": 1}
-        return self.space.resume(id, **(race | ({"careful": True} if careful else {})))
+    def resume(self, id: int, *, careful: bool, seeds: int) -> Attempt:
+        """Go on with an attempt; one that was careful from the beginning stays so."""
+        return self.space.resume(id, seeds=seeds, **({"careful": True} if careful else {}))
 
     def fold_runs(self, id: int | None = None) -> int:
-        """Trainings so far."""
-        return sum(len(a.runs) for a in self._of(id) if not prediction_only(a.change))
+        """Trainings so far; a run that another's weights predict is none."""
+        return sum("trained_in" not in run.facts for a in self._of(id) for run in a.runs)
 
     def seconds(self, id: int | None = None) -> float:
         """Their time."""
@@ -77,27 +75,38 @@ class Here:
         return [a for a in self.attempts() if id is None or a.id == id]
 
     def fresh(self, first: int, second: int, folds: int, seed: int) -> Claim:
-        """Train two attempts anew and compare what these trainings alone say."""
-        pair = [self.space.attempts.get(id) for id in (first, second)]
-        runs = [self._retrained(attempt, folds, seed) for attempt in pair]
-        metric = self.space.metric
-        tables = [{(run.fold, run.seed): run.scores() for run in of} for of in runs]
-        ours, base, _ = paired_runs(tables[0], tables[1], metric)
-        noise = Judge(self.space.attempts, metric, self.k).noise()
-        comparison = compare(ours, base, noise, greater_is_better=metric.greater_is_better)
-        return Claim.of(comparison, *(float(np.mean([run.score for run in of])) for of in runs))
+        """Train two attempts anew and compare what these trainings alone say.
 
-    def _retrained(self, attempt: Attempt, folds: int, seed: int) -> list[FoldRun]:
+        If the first only predicts in another way than the second, it predicts with the second's new trainings.
+        """
+        ours, base = (self.space.attempts.get(id) for id in (first, second))
+        shared = prediction_only(difference(ours.recipe, base.recipe))
+        of_base = self._retrained(base, folds, seed)
+        of_ours = self._retrained(ours, folds, seed, of_base if shared else None)
+        metric = self.space.metric
+        tables = [{(run.fold, run.seed): run.scores() for run in runs} for runs in (of_ours, of_base)]
+        a, b, _ = paired_runs(tables[0], tables[1], metric)
+        noise = RunNoise(0.0, np.inf) if shared else Judge(self.space.attempts, metric, self.k).noise()
+        comparison = compare(a, b, noise, greater_is_better=metric.greater_is_better, shared_training=shared)
+        return Claim.of(comparison, *(float(np.mean([run.score for run in runs])) for runs in (of_ours, of_base)))
+
+    def _retrained(
+        self, attempt: Attempt, folds: int, seed: int, trained: list[FoldRun] | None = None
+    ) -> list[FoldRun]:
+        """New fold runs of an attempt; or what it predicts with those that are ``trained``."""
         from podium.training.fold_run import FoldData, run_fold
+        from podium.training.repredict import repredict_fold
 
         space, p = self.space, self.space.prepare(attempt.recipe)
         same_folds(attempt, p.folds, space.root)
         data = FoldData(space.competition, p.stores, p.folds, space.metric, p.samples, p.opened)
-        with kept_files(attempt.folder / CODE):
-            runs = [
-                run_fold(data, attempt.recipe, fold, seed, attempt.folder, runs=folds - fold) for fold in range(folds)
-            ]
-        space.index.put(Attempt.load(attempt.folder))
+        recipe, folder = attempt.recipe, attempt.folder
+        with kept_files(folder / CODE):
+            if trained is None:
+                runs = [run_fold(data, recipe, fold, seed, folder, runs=folds - fold) for fold in range(folds)]
+            else:
+                runs = [repredict_fold(data, recipe, source, folder) for source in trained]
+        space.index.put(Attempt.load(folder))
         return runs
 
 
@@ -166,34 +175,38 @@ def open_climb(
     """A new climb, or the one that was not ended, with its budget or another.
 
     Args:
-        write: Note it in `climb.toml`.
+        learn: Folders of other workspaces, see `learnt`.
+        write: Note it in `climb.toml`; if not, it needs no budget.
 
     Raises:
-        ConfigError: if there is no budget, or two.
+        ConfigError: if there is no budget, or two; or the catalogue is wrong.
         LedgerError: if there is no baseline whose noise floor is known.
     """
     if fold_runs is not None and hours is not None:
         raise ConfigError("--fold-runs and --hours", expected="one of them")
     ledger, journal = Here(space), Journal.find(space.root)
     _require_noise(ledger)
-    going = journal is not None and not journal.done
-    if not going and fold_runs is None and hours is None:
-        raise ConfigError(
-            "no budget is given", expected="--fold-runs N or --hours H", remedy="for instance: podium climb --hours 8"
-        )
-    if not going or journal is None:
-        first = 1 + max(a.id for a in ledger.attempts())
-        journal = Journal.begin(seed=seed or 0, runs_before=ledger.fold_runs(), first=first)
-    changes: dict[str, Any] = {}
-    if fold_runs is not None or hours is not None:
-        changes |= {"fold_runs": fold_runs, "hours": hours}
-    if catalog is not None:
-        changes |= {"catalog": str(catalog.resolve())}
-    if seed is not None:
-        changes |= {"seed": seed}
-    journal = journal.noted(space.root, **changes) if write else journal.model_copy(update=changes)
+    budget: dict[str, Any] = {} if fold_runs is hours is None else {"fold_runs": fold_runs, "hours": hours}
+    if journal is None or journal.done:
+        if write and not budget:
+            raise ConfigError(
+                "no budget is given",
+                expected="--fold-runs N or --hours H",
+                remedy="for instance: podium climb --hours 8",
+            )
+        first, stood = 1 + max(a.id for a in ledger.attempts()), ledger.champion().id
+        journal = Journal.begin(seed=0, runs_before=ledger.fold_runs(), first=first, stood=stood)
+    elif write:
+        say(f"climb: going on with the one begun {journal.begun}; to begin another, delete {FILE}")
+    given: dict[str, Any] = {"catalog": str(catalog.resolve()) if catalog else None, "seed": seed}
+    given["learn"] = [str(folder.resolve()) for folder in learn] or None
+    journal = journal.model_copy(update=budget | {key: value for key, value in given.items() if value is not None})
     chosen = load_catalog(Path(journal.catalog) if journal.catalog else None)
-    return Climb(ledger, chosen, place_of(space), space.root, journal, learnt(learn, chosen))
+    elsewhere = learnt([Path(folder) for folder in journal.learn], chosen)
+    climb = Climb(ledger, chosen, place_of(space), space.root, journal, elsewhere)
+    if write:
+        journal.noted(space.root)
+    return climb
 
 
 def _require_noise(ledger: Here) -> None:

@@ -21,16 +21,14 @@ class Ledger(Protocol):
     def attempts(self) -> Sequence[Any]:
         """Every attempt, by number."""
 
-    def attempt(
-        self, name: str, settings: Sequence[str], *, why: str, link: str, careful: bool, most: int | None
-    ) -> Any:
-        """Race a change of the champion to its verdict; on YES it is the champion.
+    def attempt(self, name: str, settings: Sequence[str], *, why: str, link: str, careful: bool, seeds: int) -> Any:
+        """Race a change of the champion to its verdict; on YES every fold is trained, and it is the champion.
 
         Args:
-            most: Fold runs that it may take, K at least; None: as many as the verdict needs.
+            seeds: Most trainings of one fold: it may take so many times K fold runs.
         """
 
-    def resume(self, id: int, *, careful: bool, most: int | None) -> Any:
+    def resume(self, id: int, *, careful: bool, seeds: int) -> Any:
         """Go on with an attempt that was stopped, or, ``careful``, with one that has got a NO or an UNSURE."""
 
     def fold_runs(self, id: int | None = None) -> int:

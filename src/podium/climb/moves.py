@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Any
 
 from podium.climb.catalog import CAREFUL, COMBINE, JOIN, Catalog
@@ -25,7 +26,7 @@ class Move:
         why: For the attempt.
         careful: It is raced in careful mode.
         resumes: The attempt that goes on so, where nothing new is made.
-        time: Of a fold run, as a multiple of the champion's.
+        length: Of a fold run, in what the budget is counted in, as a multiple of the champion's; 0: nothing is trained.
     """
 
     option: Option
@@ -35,7 +36,7 @@ class Move:
     source: str = ""
     careful: bool = False
     resumes: int | None = None
-    time: float = 1.0
+    length: float = 1.0
 
 
 def changes_of(name: str, catalog: Catalog) -> tuple[str, ...]:
@@ -63,6 +64,7 @@ class State:
         left_out: Names of attempts that failed.
         seen: {change: (yes, no)} of other ledgers.
         hourly: Whether time is what is spent; else fold runs.
+        known: {(champion's number, change): how it fits}, filled here and kept from one state to the next.
     """
 
     catalog: Catalog
@@ -73,6 +75,7 @@ class State:
     left_out: Collection[str] = ()
     seen: Mapping[str, tuple[float, float]] | None = None
     hourly: bool = False
+    known: dict[tuple[int, str], Fit] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> set[str]:
@@ -103,11 +106,13 @@ class State:
     def fits(self) -> dict[str, Fit]:
         """Every change of the catalogue that was not tried yet, with its settings or why it is out of the question."""
         tried = {o.changes[0] for o in self.outcomes if len(o.changes) == 1}
-        return {
-            name: fit(change, self.champion.recipe, self.place, self.accepted)
-            for name, change in self.catalog.changes.items()
-            if name not in self.names and name not in tried
-        }
+        return {name: self._fit(name) for name in self.catalog.changes if name not in self.names and name not in tried}
+
+    def _fit(self, name: str) -> Fit:
+        key = self.champion.id, name
+        if key not in self.known:
+            self.known[key] = fit(self.catalog.changes[name], self.champion.recipe, self.place, self.accepted)
+        return self.known[key]
 
     def moves(self) -> list[Move]:
         """All that could be tried now."""
@@ -115,34 +120,41 @@ class State:
         near = near_misses(self.outcomes, self.accepted)
         return [*new, *self._careful(near), *self._together(near)]
 
-    def _new(self, name: str, found: Fit) -> Move:
-        change = self.catalog.changes[name]
-        yes, no = (self.seen or {}).get(name, (0.0, 0.0))
-        keys = difference(found.recipe, self.champion.recipe) if found.recipe else {}
-        runs = RUNS["prediction" if prediction_only(keys) else "new"]
-        option = Option(name, change.kind, runs * self._price(change.time), yes, no)
-        return Move(option, (name,), found.settings, change.why, change.source, time=change.time)
+    def length(self, changes: Iterable[str]) -> float:
+        """Of a fold run with these changes, in what the budget is counted in, as a multiple of the champion's."""
+        return prod(self.catalog.changes[name].time for name in changes) if self.hourly else 1.0
 
-    def _price(self, time: float) -> float:
-        return time if self.hourly else 1.0
+    def _new(self, name: str, found: Fit) -> Move:
+        change, free = self.catalog.changes[name], _is_free(found.settings)
+        yes, no = (self.seen or {}).get(name, (0.0, 0.0))
+        length = 0.0 if free else self.length([name])
+        option = Option(name, change.kind, RUNS["prediction"] if free else RUNS["new"] * length, yes, no)
+        return Move(option, (name,), found.settings, change.why, change.source, length=length)
 
     def _careful(self, near: Sequence[Outcome]) -> list[Move]:
         """Each near miss once more: it goes on if its parent still stands, else it is made to the new champion."""
         moves = []
         for miss in near:
-            change = self.catalog.changes[miss.changes[0]]
-            again = f"{CAREFUL}{JOIN}{miss.changes[0]}"
-            if again in self.names or miss.name in self.retried or miss.name.startswith(f"{CAREFUL}{JOIN}"):
+            name, change = miss.changes[0], self.catalog.changes[miss.changes[0]]
+            again = f"{CAREFUL}{JOIN}{name}"
+            if again in self.names or miss.name in self.retried or miss.name == again:
                 continue
-            why = f"{change.why}; a near miss before, now in careful mode"
-            cost = RUNS["careful"] * self._price(change.time)
+            why, length = f"{change.why}; a near miss before, now in careful mode", self.length([name])
+            cost = RUNS["careful"] * length
             if miss.parent == self.champion.id:
-                number = next(a.id for a in self.attempts if a.name == miss.name)
-                option = Option(miss.name, CAREFUL, cost)
-                moves.append(Move(option, miss.changes, (), why, change.source, True, number, change.time))
-            elif (found := fit(change, self.champion.recipe, self.place, self.accepted)).recipe:
-                option = Option(again, CAREFUL, cost)
-                moves.append(Move(option, miss.changes, found.settings, why, change.source, True, None, change.time))
+                attempt = next(a for a in self.attempts if a.name == miss.name)
+                if not prediction_only(
+                    difference(attempt.recipe, self.champion.recipe)
+                ):  # those have seen all there is
+                    option = Option(name, CAREFUL, cost)
+                    moves.append(Move(option, miss.changes, (), why, change.source, True, attempt.id, length))
+                continue
+            found = self._fit(name)
+            if found.recipe:
+                free = _is_free(found.settings)
+                option = Option(again, CAREFUL, RUNS["prediction"] if free else cost)
+                settled = 0.0 if free else length
+                moves.append(Move(option, miss.changes, found.settings, why, change.source, True, None, settled))
         return moves
 
     def _together(self, near: Sequence[Outcome]) -> list[Move]:
@@ -152,7 +164,6 @@ class State:
         recipe: Recipe = self.champion.recipe
         names: list[str] = []
         keys: set[str] = set()
-        time = 1.0
         for name in (miss.changes[0] for miss in near):
             change = self.catalog.changes[name]
             if name in used or len(names) == MOST or keys & change.set.keys():
@@ -160,13 +171,21 @@ class State:
             found = fit(change, recipe, self.place, self.accepted)
             if found.recipe:
                 recipe, names = found.recipe, [*names, name]
-                keys, time = keys | change.set.keys(), time * change.time
+                keys |= change.set.keys()
         joined = JOIN.join(names)
         if len(names) < 2 or joined in self.names:
             return []
-        option = Option(joined, COMBINE, RUNS["combine"] * self._price(time))
+        settings = tuple(_difference(recipe, self.champion.recipe))
+        free = _is_free(settings)
+        length = 0.0 if free else self.length(names)
+        option = Option(joined, COMBINE, RUNS["prediction"] if free else RUNS["combine"] * length)
         why = " and ".join(names) + " together: each was a near miss"
-        return [Move(option, tuple(names), tuple(_difference(recipe, self.champion.recipe)), why, time=time)]
+        return [Move(option, tuple(names), settings, why, length=length)]
+
+
+def _is_free(settings: Iterable[str]) -> bool:
+    """Whether these ``key=value`` settings only predict in another way: no training."""
+    return prediction_only(setting.partition("=")[0] for setting in settings)
 
 
 def _difference(recipe: Recipe, parent: Recipe) -> list[str]:

@@ -42,7 +42,7 @@ class Report:
         promised: Sum of the shrunk gains that the verdicts on the way stored.
         untried: Changes that could have been tried.
         guarded: {change: why it was out of the question}.
-        saved: Fold runs fewer than training every fold of every attempt.
+        saved: Fold runs fewer than training every fold of every attempt; the last check counts on neither side.
     """
 
     journal: Journal
@@ -64,7 +64,7 @@ class Report:
         ours = [a for a in state.attempts if _belongs(a, climb)]
         rows = tuple(_row(a, climb) for a in ours)
         lineage = _lineage(state.champion, {a.id: a for a in state.attempts})
-        accepted = [a for a in lineage if a.id >= journal.first and a.verdict]
+        accepted = [a for a in lineage if _belongs(a, climb) and a.verdict]
         floors = [a.verdict.noise_floor for a in ours if a.verdict and a.verdict.noise_floor]
         trained = [row.fold_runs for row in rows if row.fold_runs]
         fits = state.fits()
@@ -113,7 +113,7 @@ class Report:
     def _claimed(self, shown: int) -> list[str]:
         claim = self.journal.claim
         if claim is None:
-            if self.champion[0] < self.journal.first:
+            if self.champion[0] == self.journal.stood:
                 return ["no change was accepted: what stood before stands"]
             return [f"the verdicts promise {self.promised:+.{shown}f} {self.metric}; not yet checked with new seeds"]
         folds = f"{claim.folds} fold{'s' * (claim.folds != 1)}"
@@ -168,17 +168,17 @@ def _belongs(attempt: Any, climb: Climb) -> bool:
 
 
 def _row(attempt: Any, climb: Climb) -> Row:
-    v = attempt.verdict
-    name = attempt.name
+    v, name, journal = attempt.verdict, attempt.name, climb.journal
+    checked = journal.claim.folds if journal.claim and attempt.id == climb.ledger.champion().id else 0
     return Row(
         attempt.id,
         name,
-        kind_of(name, climb.catalog, climb.journal.retried),
+        kind_of(name, climb.catalog, journal.retried),
         attempt.change_text(),
         "-" if v is None else v.verdict,
         None if v is None else v.gain,
         None if v is None else v.se,
-        climb.ledger.fold_runs(attempt.id),
+        climb.ledger.fold_runs(attempt.id) - checked,
     )
 
 

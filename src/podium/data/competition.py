@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import PurePath
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from podium.config import Config
 from podium.formats.submission import SubmissionFormat
@@ -60,6 +61,10 @@ class DataConfig(Config):
     inputs_csv: Patterns | None = Field(None, description="or of this CSV file (or several), for test images too")
     inputs_id_column: str | None = Field(None, description="the id column of inputs_csv")
     val_images: str | None = Field(None, description="glob of the official validation images, part of train_images")
+    train_list: Patterns | None = Field(
+        None, description="text file (or several) with an id a line: these of train_images are to be trained on"
+    )
+    val_list: str | None = Field(None, description="text file with an id a line: the official validation images")
     test_images: Patterns | None = Field(None, description="glob of the test images")
     test_masks: Patterns | None = Field(None, description="masks of the test images, where they are published")
     sample_submission: str | None = Field(None, description="CSV whose ids a submission must have, in this order")
@@ -70,7 +75,7 @@ class DataConfig(Config):
 
     @field_validator(
         "train_images", "train_masks", "train_rle", "train_csv", "val_images", "test_images", "test_masks",
-        "sample_submission", "group_csv", "inputs_csv",
+        "sample_submission", "group_csv", "inputs_csv", "train_list", "val_list",
     )  # fmt: skip
     @classmethod
     def _lies_in_data(cls, value: Patterns | None) -> Patterns | None:
@@ -165,9 +170,42 @@ class RulesConfig(Config):
 class BoardConfig(Config):
     """Where submissions go."""
 
-    kind: Literal["local", "none"] = Field("none", description="local: graded here against hidden labels")
+    kind: Literal["local", "kaggle", "host", "none"] = Field(
+        "none", description="local: graded here against hidden labels; kaggle; host: a podium host"
+    )
+    slug: str = Field("", description="kaggle, host: the competition's name in the address of its page")
+    url: str = Field("", description="host: its address, such as https://board.example.org")
+    team: str = Field("", description="kaggle, host: the name of one's team, to find it on the leaderboard")
+    deadline: str = Field("", description="when the competition closes (UTC), where the board does not say")
+    public_share: float | None = Field(
+        None, gt=0, lt=1, description="share of the test samples that the public score is of; 0.3, if it is not told"
+    )
     daily_limit: int = Field(5, ge=1, description="submissions a day (UTC)")
     final_picks: int = Field(2, ge=1, description="submissions that count at the end")
+
+    @field_validator("deadline")
+    @classmethod
+    def _is_a_time(cls, value: str) -> str:
+        if value:
+            try:
+                datetime.fromisoformat(value)
+            except ValueError:
+                raise ValueError("a time, such as 2026-03-01T23:59") from None
+        return value
+
+    @model_validator(mode="after")
+    def _is_found(self) -> BoardConfig:
+        if self.kind in ("kaggle", "host") and not self.slug:
+            raise ValueError(f'board.slug, since board.kind = "{self.kind}"')
+        if self.kind == "host" and not self.url:
+            raise ValueError('board.url, since board.kind = "host"')
+        return self
+
+    @model_serializer(mode="wrap")
+    def _what_is_told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A file says nothing of what the board has not."""
+        tree: dict[str, Any] = handler(self)
+        return {key: value for key, value in tree.items() if value not in ("", None)}
 
 
 class Competition(Config):

@@ -132,7 +132,7 @@ def gather(competition: Competition, root: Path, given: Input) -> tuple[Facts, T
     size = preparer.preprocess(given).spatial.size
     known: dict[str, Any] = {
         "values": {s.id: s.values for s in found.train if s.values},
-        "splits": {s.id: s.split for s in found.train} if competition.data.val_images else {},
+        "splits": {s.id: s.split for s in found.train} if any(s.split == "val" for s in found.train) else {},
         "test_groups": {s.id: s.group for s in found.test},
         "unseen": unseen,
         "similar": _similar(stores, tested),

@@ -17,24 +17,27 @@ from podium.errors import DataError
 from podium.formats import masks, tables
 
 MASK_WORDS = re.compile(
-    r"mask|label|annot|truth|(^|[^a-z])(gts?|segs?)([^a-z]|$)|segm|target|1st_manual", re.IGNORECASE
+    r"mask|label|annot|truth|(^|[^a-z])(gts?|segs?)([^a-z]|$)|segm|target|(^|[^a-z])manual", re.IGNORECASE
 )
 TEST_WORDS = re.compile(r"(^|[^a-z])test", re.IGNORECASE)
 VAL_WORDS = re.compile(r"(^|[^a-z])val(id|idation)?([^a-z]|$|annot|mask|label|image|gt)", re.IGNORECASE)
 _TRAIN_WORDS = re.compile(r"(^|[^a-z])train", re.IGNORECASE)
 _LITTER = re.compile(r"^(\..*|__macosx|thumbs?|thumbnails?|\$recycle\.bin|@eadir)$", re.IGNORECASE)
 OTHER_DRAWINGS = re.compile(
-    r"(^|_)(objects?|inst(ance)?s?|colou?rs?|rgb|vis(ual\w*)?|overlays?|previews?|edges?|bound\w*|soft|png|raw)(_|$)"
+    r"(^|_)(objects?|inst(ance)?s?|colou?rs?|rgb|vis(ual\w*)?|overlays?|previews?|edges?|bound\w*|soft|png|raw|2nd|"
+    r"second|manual_?[2-9])(_|$)"
 )
+_FIELD_OF_VIEW = re.compile(r"masks?|fov(_masks?)?|roi")
 _MANY_FOLDERS = 20
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The images of one folder, by stem."""
+    """The images of one folder, by stem; or of all folders below it, if it is ``deep``."""
 
     path: str
     files: dict[str, Path]
+    deep: bool = False
 
     @property
     def suffixes(self) -> list[str]:
@@ -44,7 +47,7 @@ class ImageFolder:
     def pattern(self, root: str = "", stem: str = "*") -> str:
         """A glob of these files relative to the data folder."""
         suffix = self.suffixes[0] if len(self.suffixes) == 1 else ".*"
-        return (Path(root) / glob.escape(self.path) / f"{stem}{suffix}").as_posix()
+        return (Path(root) / glob.escape(self.path) / ("*" if self.deep else "") / f"{stem}{suffix}").as_posix()
 
 
 @dataclass(frozen=True)
@@ -157,12 +160,19 @@ def pair_masks(layout: Layout) -> list[Pairing]:
     ]
     pairs += [within for folder in layout.folders if (within := _pair_within(folder)) is not None]
     pairs = [p for p in pairs if not any(o.masks is p.images for o in pairs if o is not p)]
+    own = {id(p.images) for p in pairs if _name(p.images) == _name(p.masks)}  # images/p01 beside masks/p01, masks/p02
+    pairs = [p for p in pairs if id(p.images) not in own or _name(p.images) == _name(p.masks)]
     return sorted(pairs, key=lambda p: (bool(TEST_WORDS.search(p.images.path)), -len(p.ids), p.images.path))
+
+
+def _name(folder: ImageFolder) -> str:
+    return folder.path.rpartition("/")[2]
 
 
 def _pair(images: ImageFolder, masks_folder: ImageFolder, n_folders: int) -> Pairing | None:
     parent, _, own = masks_folder.path.rpartition("/")
-    named = any(MASK_WORDS.search(n) for n in (own, *parent.split("/")[-2:]))
+    shared = set(images.path.split("/"))  # what lies above both says nothing of either
+    named = any(MASK_WORDS.search(n) for n in (own, *(n for n in parent.split("/")[-2:] if n not in shared)))
     if MASK_WORDS.search(images.path.rpartition("/")[2]) and not named:
         return None
     splits = {split_of(images.path), split_of(masks_folder.path)} - {""}
@@ -180,7 +190,8 @@ def _pair(images: ImageFolder, masks_folder: ImageFolder, n_folders: int) -> Pai
         pair = Pairing(images, masks_folder, *both[1], image_affix=both[0])
     else:
         return None
-    enough = len(pair.ids) >= max(1, len(images.files) // 2)
+    most = named and len(pair.ids) * 10 >= 9 * len(masks_folder.files) > 0  # many images may have no mask
+    enough = most or len(pair.ids) >= max(1, len(images.files) // 2)
     return pair if enough and (named or look_like_masks(spread(list(masks_folder.files.values()), 6))) else None
 
 
@@ -191,8 +202,15 @@ def split_of(path: str) -> str:
 
 
 def other_drawings(pairs: Sequence[Pairing]) -> list[Pairing]:
-    """Of several mask folders of the same images, those that draw the same once more: in colour, by objects, soft."""
-    told = [p for p in pairs if OTHER_DRAWINGS.search(split_words(p.masks.path.rpartition("/")[2]))]
+    """Of several mask folders of the same images, those that draw the same once more: in colour, by objects, soft.
+
+    Also a second reader's, and, beside what was drawn by hand, the camera's field of view.
+    """
+    names = {id(p): split_words(p.masks.path.rpartition("/")[2]) for p in pairs}
+    by_hand = any("manual" in name for name in names.values())
+    told = [
+        p for p in pairs if OTHER_DRAWINGS.search(names[id(p)]) or (by_hand and _FIELD_OF_VIEW.fullmatch(names[id(p)]))
+    ]
     return told if len(told) < len(pairs) else []
 
 
@@ -232,7 +250,8 @@ def _affix(images: Iterable[str], masks_stems: Iterable[str]) -> tuple[str, str]
     votes: Counter[tuple[str, str]] = Counter()
     some = list(images)[:200]
     same = sum(s in stems for s in some)
-    if same * 2 > len(some):
+    known = set(images)
+    if same * 2 > len(some) or sum(s in known for s in stems) > 0.9 * len(stems):
         return "", ""
     ordered = sorted(stems)
     for image in some:
@@ -256,8 +275,13 @@ def _pair_within(folder: ImageFolder) -> Pairing | None:
     after = endings.most_common(1)[0][0]
     mask_files = {s: p for s, p in folder.files.items() if s.endswith(after)}
     image_files = {s: p for s, p in folder.files.items() if not s.endswith(after)}
-    pair = Pairing(ImageFolder(folder.path, image_files), ImageFolder(folder.path, mask_files), "", after)
-    return pair if len(pair.ids) * 2 >= len(image_files) > 0 else None
+    images, masks_folder = ImageFolder(folder.path, image_files), ImageFolder(folder.path, mask_files)
+    ending = _shared(list(image_files))[1] if len(image_files) > 1 else ""  # a_sat.jpg beside a_mask.png
+    for affix in (("", ""), ("", ending)):
+        pair = Pairing(images, masks_folder, "", after, image_affix=affix)
+        if len(pair.ids) * 2 >= len(image_files) > 0:
+            return pair
+    return None
 
 
 def look_like_masks(files: Sequence[Path]) -> bool:
@@ -279,8 +303,21 @@ def is_plain(path: Path) -> bool:
     return path.is_file() or not path.exists()
 
 
-def test_folder(layout: Layout, pairs: Sequence[Pairing], wanted: set[str]) -> ImageFolder | None:
+def pattern_of(folder: ImageFolder, pairs: Sequence[Pairing], views: Sequence[str] = ()) -> str:
+    """A glob of test images, whose ids are read as those of the training images are: a of a_sat.jpg, of a_red.png."""
+    if views and all(stem.rpartition("_")[2] in views for stem in folder.files):
+        return folder.pattern(stem="{id}_{view}")
+    own = next((p for p in pairs if p.images is folder), None)
+    if own is not None:
+        return own.images_pattern
+    before, after = pairs[0].image_affix if pairs else ("", "")
+    alike = (before or after) and all(s.startswith(before) and s.endswith(after) for s in folder.files)
+    return folder.pattern(stem=f"{glob.escape(before)}{{id}}{glob.escape(after)}" if alike else "*")
+
+
+def test_folder(layout: Layout, pairs: Sequence[Pairing], wanted: set[str], views: Sequence[str]) -> ImageFolder | None:
     """The folder of test images: the one that holds the sample submission's ids, or that is called test."""
+    wanted = {f"{id}_{view}" for id in wanted for view in views} or wanted
     taken = {id(f) for pair in pairs for f in (pair.images, pair.masks)}
     free = [f for f in layout.folders if id(f) not in taken]
     if wanted:

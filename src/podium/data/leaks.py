@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from podium.data.traits import TRAITS
 Floats = NDArray[np.float64]
 SHIFTED = 0.60
 """A train/test classifier's AUC whose interval lies above this is a shift. Source: VERDICT."""
+SHIFT = "shift.toml"
+"""In `reports/`, that AUC with its interval, for what reads it later."""
 
 
 CLEAR = 0.02
@@ -162,11 +165,35 @@ def _answer(facts: Facts, image: str) -> str:
     return f"mask {percent(100 * _shares(facts).get(id, 0))}" if facts.pixel_targets else answer(facts, id)
 
 
-def input_shift(facts: Facts) -> Iterable[Finding]:
-    """Whether a classifier on cheap figures tells test images from training ones, groups kept apart."""
+@dataclass(frozen=True)
+class InputShift:
+    """How well a classifier on cheap figures tells test images from training ones.
+
+    Attributes:
+        auc, low, high: Its AUC, groups kept apart, and the 95 % interval; 0.5: not at all.
+        telling: The figures that tell most.
+        figures: How many it has.
+        images: How many it was tried on.
+    """
+
+    auc: float
+    low: float
+    high: float
+    telling: tuple[str, ...]
+    figures: int
+    images: int
+
+    @property
+    def shifted(self) -> bool:
+        """Whether it is a shift to speak of."""
+        return self.low > SHIFTED
+
+
+def measure_shift(facts: Facts) -> InputShift | None:
+    """Train and validate that classifier; None where there are too few images or groups."""
     parts = facts.traits["part"].to_numpy() if len(facts.traits) else np.array([])
     if min((parts == "train").sum(), (parts == "test").sum()) < 30:
-        return
+        return None
     names = list(TRAITS)
     x = np.log1p(facts.traits.select(names).to_numpy())
     keep = x.std(0) > 1e-9
@@ -178,16 +205,24 @@ def input_shift(facts: Facts) -> Iterable[Finding]:
     group = facts.test_groups | dict(facts.train.select("id", "group").rows())
     groups = np.array([group.get(id, id) for id in facts.traits["id"]])
     if min(len(set(groups[y > 0])), len(set(groups[y < 1]))) < FEWEST_GROUPS:
-        return
+        return None
     auc, low, high, weights = shift_auc(x, y, groups)
-    telling = ", ".join(names[i] for i in np.argsort(-np.abs(weights))[:3])
-    what = f"A classifier on {len(names)} cheap figures tells test from training images with AUC {auc:.2f} "
-    what += f"({low:.2f} to {high:.2f}; 0.5 = not at all)"
-    shifted = low > SHIFTED
-    what += f"; by {telling}: validation may not foretell the board." if shifted else ": no shift to speak of."
+    telling = tuple(names[i] for i in np.argsort(-np.abs(weights))[:3])
+    return InputShift(auc, low, high, telling, len(names), len(y))
+
+
+def input_shift(facts: Facts) -> Iterable[Finding]:
+    """Whether a classifier on cheap figures tells test images from training ones, groups kept apart."""
+    found = measure_shift(facts)
+    if found is None:
+        return
+    what = f"A classifier on {found.figures} cheap figures tells test from training images with AUC {found.auc:.2f} "
+    what += f"({found.low:.2f} to {found.high:.2f}; 0.5 = not at all)"
+    told = f"; by {', '.join(found.telling)}: validation may not foretell the board."
+    what += told if found.shifted else ": no shift to speak of."
     act = "augment towards the test set (augment.brightness, augment.scale), or validate on training images like it"
-    remedy = act if shifted else "nothing to set"
-    yield Finding("train/test shift", "warning" if shifted else "note", len(y), what, remedy)
+    remedy = act if found.shifted else "nothing to set"
+    yield Finding("train/test shift", "warning" if found.shifted else "note", found.images, what, remedy)
 
 
 def shift_auc(x: Floats, y: Floats, groups: NDArray[np.str_], folds: int = 5) -> tuple[float, float, float, Floats]:

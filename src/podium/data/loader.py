@@ -19,6 +19,7 @@ from podium.data.augment import Partners, augment, load_extra, mix, mixup_share,
 from podium.data.augment.mixing import Others, Pair
 from podium.data.cache import WORKERS
 from podium.data.geometry import Canvas
+from podium.data.joined import Joined
 from podium.data.order import batch_key, class_weights, epoch_rows, epoch_size
 from podium.data.preprocess import Preprocess
 from podium.data.presence import mask_classes, table_classes
@@ -323,7 +324,7 @@ def pixel_kind(images: Source, rows: Sequence[int]) -> tuple[int, np.dtype[Any]]
     Raises:
         DataError: if they differ.
     """
-    kinds = sorted(images.pixel_kinds([int(r) for r in rows])) if isinstance(images, Store) else []
+    kinds = sorted(images.pixel_kinds([int(r) for r in rows])) if isinstance(images, (Store, Joined)) else []
     if len(kinds) > 1:
         told = ", ".join(f"{channels} of {bits} bits" for channels, bits in kinds)
         raise DataError(

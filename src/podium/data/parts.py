@@ -1,4 +1,4 @@
-"""Connected parts of predicted masks: holes filled, small ones left out, the largest kept.
+"""Connected parts of predicted masks: smoothed, holes filled, small ones left out, the largest kept, convex hulls.
 
 Pixels are connected where they share a side. So a hole is closed where its background has no way out, not even through
 a corner.
@@ -16,14 +16,56 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 
 
-def tidied(mask: Mask, *, fill_holes: bool = False, min_area: int = 1, largest: bool = False) -> Mask:
-    """A mask (H, W) with its holes filled, then without parts of fewer pixels, then of the rest the largest alone."""
+def tidied(
+    mask: Mask,
+    *,
+    smooth: float = 0.0,
+    fill_holes: bool = False,
+    min_area: int = 1,
+    largest: bool = False,
+    hull: bool = False,
+    empty_area: int = 1,
+) -> Mask:
+    """A mask (H, W) with its outlines smoothed, its holes filled, without parts of fewer pixels, of the rest the
+    largest alone, each part as its convex hull; and empty if that leaves fewer pixels in all than ``empty_area``."""
+    if smooth:
+        mask = smoothed(mask, smooth)
     if not mask.any():  # nor are there holes
         return mask
     if fill_holes:
         mask = mask | _holes(mask)
-    if min_area <= 1 and not largest:
+    if min_area > 1 or largest:
+        mask = _kept(mask, min_area, largest)
+    if hull:
+        mask = hulls(mask)
+    if empty_area > 1 and np.count_nonzero(mask) < empty_area:
+        return np.zeros_like(mask)
+    return mask
+
+
+def smoothed(mask: Mask, sigma: float) -> Mask:
+    """A mask whose outlines have no detail much smaller than ``sigma`` pixels; straight edges stay where they are.
+
+    Each pixel goes with most of its surroundings, weighed by a Gaussian; beyond the frame the mask goes on as a mirror.
+    """
+    if sigma <= 0 or not mask.size:
         return mask
+    light = np.ascontiguousarray(mask).view(np.uint8).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(light, (0, 0), sigma, borderType=cv2.BORDER_REFLECT) > 0.5)
+
+
+def hulls(mask: Mask) -> Mask:
+    """Each connected part as its convex hull, its own pixels included; hulls that meet become one part."""
+    outlines, _ = cv2.findContours(
+        np.ascontiguousarray(mask).view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
+    out = np.ascontiguousarray(mask).view(np.uint8).copy()
+    for outline in outlines:
+        cv2.fillConvexPoly(out, cv2.convexHull(outline), 1)
+    return out.astype(np.bool_)
+
+
+def _kept(mask: Mask, min_area: int, largest: bool) -> Mask:
     labels, areas = _parts(mask)
     kept = areas >= min_area
     kept[0] = False

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from podium.config import write_toml
 from podium.data.audit import audit, histogram, sizes
 from podium.data.competition import Competition
 from podium.data.facts import Facts, gather
 from podium.data.finding import SEVERITIES, Finding, percent
+from podium.data.leaks import SHIFT, measure_shift
 from podium.data.pictures import Pictures
 from podium.data.preprocess import Input
 from podium.data.target_checks import answer
@@ -81,6 +83,9 @@ def make_report(competition: Competition, root: Path, given: Input) -> Report:
     """
     facts, stores, tested = gather(competition, root, given)
     report = Report(competition.name, _numbers(facts), audit(facts), root / "reports" / "data.html")
+    shift = measure_shift(facts)  # again, in milliseconds; podium standings reads it
+    if shift:
+        write_toml(root / "reports" / SHIFT, {"auc": shift.auc, "low": shift.low, "high": shift.high})
     write_atomic(
         report.path, render(report, facts, Pictures(facts, stores, tested)).encode("utf-8", "backslashreplace")
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from podium.data.competition import Competition, DataConfig, listed
+from podium.data.id_lists import listed_ids, only_listed
 from podium.data.input_columns import Inputs, read_inputs
 from podium.data.patterns import IMAGE_SUFFIXES, files_like, path_rule
 from podium.data.targets import Target, find_targets, stem_of, target_word
@@ -88,11 +89,12 @@ def list_samples(competition: Competition, data: Path) -> Samples:
             where=f"{data}/{', '.join(listed(spec.train_images))}",
             remedy="correct data.train_images in competition.toml",
         )
+    every, images = images, only_listed(spec, data, images, before)
     targets = find_targets(competition, data, images, before)
     of_masks = {p for t in targets.values() for p in (t.mask, *(m for _, m in t.class_masks)) if p}
     images = {id: f for id, f in images.items() if f.path not in of_masks}  # side by side the pattern matches both
     groups = group_of(spec, data, images)
-    val = _paths(data, spec.val_images, spec.views)
+    val, val_ids = _paths(data, spec.val_images, spec.views), listed_ids(data, spec.val_list, before) or set()
     both = _paths(data, spec.test_images, spec.views)  # one folder may hold both, and the targets tell which is which
     samples, problems = [], []
     extra, none = read_inputs(spec, data, stem_of), ("",) * len(spec.inputs)
@@ -111,15 +113,23 @@ def list_samples(competition: Competition, data: Path) -> Samples:
                 continue
             known = {name: getattr(target, name) for name in ("mask", "class_masks", "rle", "values", "inputs")}
             known["inputs"] = extra.get(id, target.inputs or none)
-            split = "val" if found.path in val else "train"
+            split = "val" if found.path in val or id in val_ids else "train"
             samples.append(
                 Sample(id, views[0] if views else found.path, group=groups[id], views=views, split=split, **known)
             )
     for id, target in targets.items():
-        if id not in images:
+        if id not in images and id not in every:
             problems.append(Problem(id, target.where, f"is a {target_word(spec)} without an image"))
     known_paths = {images[id].path for id in images.keys() & targets.keys()}
     return Samples(samples, _test_samples(spec, data, known_paths, extra), problems)
+
+
+def test_samples(competition: Competition, data: Path) -> list[Sample]:
+    """The test samples of a data folder that need not hold training images."""
+    spec = competition.data
+    if not any(_paths(data, spec.train_images, spec.views)):
+        return _test_samples(spec, data, set(), read_inputs(spec, data, stem_of))
+    return list_samples(competition, data).test
 
 
 def _paths(data: Path, patterns: str | list[str] | None, views: Sequence[str]) -> set[Path]:

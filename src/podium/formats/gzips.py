@@ -6,12 +6,18 @@ import os
 import struct
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import IO
 
 from isal import isal_zlib
 
+from podium.errors import DataError
+
 BLOCK = 1 << 19
 """Bytes that a thread compresses at a time; the file does not depend on how many threads there are."""
+
+COPIED = 1 << 22
+"""Bytes that are copied at a time."""
 
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # no name, no time: the same content gives the same bytes
 _END = b"\x03\x00"  # an empty last block
@@ -39,6 +45,30 @@ class GzipWriter:
         self._waiting += len(data)
         if self._waiting >= BLOCK:
             self._submit()
+
+    def append(self, path: Path) -> None:
+        """Append the content of a file that a `GzipWriter` wrote: its compressed bytes are copied as they are.
+
+        Raises:
+            DataError: if the file is no such file.
+        """
+        self._submit()
+        while self._pending:
+            self._out.write(self._pending.popleft().result())
+        end = path.stat().st_size - len(_END) - 8
+        with open(path, "rb") as file:
+            if end < len(_HEADER) or file.read(len(_HEADER)) != _HEADER:
+                raise DataError("this is no gzip file of podium's", where=path, remedy="delete it and run again")
+            file.seek(end)
+            tail = file.read()
+            crc, size = struct.unpack("<II", tail[-8:])
+            if not tail.startswith(_END):
+                raise DataError("this gzip file is cut off", where=path, remedy="delete it and run again")
+            file.seek(len(_HEADER))
+            for at in range(len(_HEADER), end, COPIED):
+                self._out.write(file.read(min(COPIED, end - at)))
+        self._crc = isal_zlib.crc32_combine(self._crc, crc, size)
+        self._size += size
 
     def close(self) -> None:
         """Write what is left, and the end of the file."""

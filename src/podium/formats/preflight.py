@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from podium.errors import SubmissionError, nearest
+from podium.formats import remedies
 from podium.formats.rle import RleError, Runs, parse
 from podium.formats.submission import SubmissionFormat
 from podium.formats.tables import TableError, records
@@ -21,16 +22,6 @@ Values = tuple[Runs, ...] | tuple[float, ...] | tuple[str, ...]
 Seen = Callable[[str, Values], None]
 
 _NO_RUNS: Runs = np.zeros((0, 2), np.int64)
-
-_REMEDIES = {
-    "not a number": "write runs as whole numbers, 'start length start length …'",
-    "odd count": "write each run as a start and a length",
-    "start": "count pixels from 1",
-    "length": "leave out runs without pixels",
-    "out of range": "encode at the original image size, in the order the board wants",
-    "overlapping": "encode the mask again; runs may touch but not overlap",
-    "unsorted": "sort the runs by their start",
-}
 
 
 @dataclass(frozen=True)
@@ -99,6 +90,10 @@ def inspect(
         seen: Called with the id and the values of each sample that is in order, as many as the format has.
     """
     scan = _Scan(fmt, expected_ids, shapes, seen)
+    odd = _other_kind(path)
+    if odd:
+        scan.add("unreadable", 0, "", odd[0], f"it is {odd[0]}, not CSV", odd[1])
+        return scan.problems
     try:
         rows = records(path)
         line, names = next(rows)
@@ -112,6 +107,14 @@ def inspect(
         return scan.problems
     scan.end()
     return scan.problems
+
+
+def _other_kind(path: Path) -> tuple[str, str] | None:
+    try:
+        with open(path, "rb") as f:
+            return remedies.other_kind(f.read(16))
+    except OSError:
+        return None  # said by what reads it
 
 
 class _Scan:
@@ -130,6 +133,7 @@ class _Scan:
         self.of_values: list[tuple[int, str]] = []
         self.objects, self.runs = fmt.format == "rle_objects", fmt.format.startswith("rle")
         self.readable = True
+        self.spelling: remedies.Spelling | None = None
 
     def add(self, kind: str, line: int, column: str, value: str, found: str, remedy: str) -> None:
         self.problems.append(Problem(kind, line, column, value, found, remedy))
@@ -139,7 +143,8 @@ class _Scan:
         for name in self.fmt.columns:
             if name not in names:
                 self.readable = False
-                self.add("column", line, name, ",".join(names), f"there is no column '{name}'", nearest(name, names))
+                found, remedy = f"there is no column '{name}'", remedies.of_column(name, names, self.fmt.columns)
+                self.add("column", line, name, ",".join(names), found, remedy)
         if self.readable:
             self.of_id = names.index(self.fmt.id_column)
             self.of_class = names.index(self.fmt.class_column) if self.fmt.class_column else -1
@@ -149,12 +154,17 @@ class _Scan:
             if name in names[:i]:
                 self.add("column", line, name, name, f"two columns are called '{name}'", "remove one")
             elif name not in self.fmt.columns and self.readable:
-                self.add("column", line, name, name, f"the column '{name}' is not asked for", "remove it")
+                found = f"the column '{name}' is not asked for"
+                self.add("column", line, name, name, found, remedies.of_extra_column(name))
 
     def row(self, line: int, fields: list[str]) -> None:
         if len(fields) != len(self.columns):
             found = f"the row has {len(fields)} fields and the header {len(self.columns)}" if fields else "a blank line"
-            self.add("fields", line, "", ",".join(fields)[:80], found, "mend or remove that line")
+            more = len(fields) > len(self.columns)
+            remedy = (
+                "put a value with a comma in quotes" if more else "mend that line" if fields else "remove that line"
+            )
+            self.add("fields", line, "", ",".join(fields)[:80], found, remedy)
             if not fields:
                 return
             fields = fields + [""] * (self.of_id + 1 - len(fields))
@@ -189,8 +199,7 @@ class _Scan:
             return None, ""
         if sample not in self.expected:
             if first == line:
-                spelt = row_id in self.expected and not self.fmt.row_a_class
-                remedy = f"spell it '{self.fmt.row_id(row_id)}'" if spelt else "remove the row"
+                remedy = self._instead(row_id)
                 self.add("extra id", line, self.fmt.id_column, row_id, f"'{row_id}' is not asked for", remedy)
             return None, ""
         if self.fmt.class_column and label not in self.fmt.classes:
@@ -198,6 +207,15 @@ class _Scan:
             self.add("class", line, self.fmt.class_column, label, found, remedy)
             return None, ""
         return sample, named or label
+
+    def _instead(self, row_id: str) -> str:
+        """What to do about an id that is not asked for."""
+        if row_id == self.fmt.id_column:
+            return "remove the line: it is a header once more, as when two files are joined"
+        labels = self.fmt.classes if "{class}" in self.fmt.id else ("",)
+        self.spelling = self.spelling or remedies.Spelling([self.fmt.row_id(i, c) for i in self.ids for c in labels])
+        meant = self.spelling.meant(row_id) or (self.fmt.row_id(row_id) if row_id in self.expected else None)
+        return "remove the row" if meant is None else f"spell it '{meant}'"
 
     def _value(self, line: int, text: str, column: str, sample: str | None) -> Runs | float | str | None:
         """A field as the format has it; None, and a problem, if it is not like that."""
@@ -210,13 +228,11 @@ class _Scan:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            self.add(
-                "not a number", line, column, text, f"'{text}' is not a number", "write a number, for instance 0.5"
-            )
+            self.add("not a number", line, column, text, f"'{text}' is not a number", remedies.of_number(text))
             return None
         if self.fmt.format == "probs" and not 0 <= value <= 1:
             found = f"{text} is not a probability"
-            self.add("not a probability", line, column, text, found, "write a number from 0 to 1")
+            self.add("not a probability", line, column, text, found, remedies.of_probability(value))
             return None
         return value
 
@@ -235,7 +251,7 @@ class _Scan:
             return parse(value, shape[0] * shape[1] if shape else None)
         except RleError as error:
             found = f"{error.found}; expected {error.expected}"
-            self.add(error.kind, line, column, error.value, found, _REMEDIES[error.kind])
+            self.add(error.kind, line, column, error.value, found, remedies.of_runs(error.kind, value))
             return None
 
     def end(self) -> None:

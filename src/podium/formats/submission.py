@@ -25,7 +25,7 @@ from podium.formats.tables import ragged, records
 if TYPE_CHECKING:
     from podium.formats.gzips import GzipWriter
 
-PackedMask = tuple[str, Packed, int]
+PackedMask = tuple[bytes, Packed, int]
 """What a row begins with, its mask of one bit a pixel, and the width of that mask."""
 
 TOGETHER = 16
@@ -188,7 +188,9 @@ class SubmissionWriter:
         self._masks: list[PackedMask] = []
         self._pending: deque[Future[bytes]] = deque()
         self._pool: ThreadPoolExecutor | None = None
-        self._plain = fmt.width == 1 and not fmt.row_a_class
+        self._labels = fmt.classes if fmt.row_a_class else ("",)
+        self._takes_masks = fmt.format.startswith("rle") and len(fmt.value_columns) == 1
+        self._around = tuple(fmt.id.split("{id}"))
 
     def __enter__(self) -> Self:
         self._out = file = self._stack.enter_context(open_atomic(self._path))
@@ -197,7 +199,7 @@ class SubmissionWriter:
 
             self._out = self._gzip = GzipWriter(file)
             self._stack.callback(self._gzip.abandon)
-        self._out.write(_line(*self._fmt.columns))
+        self._out.write(header_of(self._fmt))
         return self
 
     def write(self, sample_id: str, *values: str | float) -> None:
@@ -212,22 +214,10 @@ class SubmissionWriter:
             SubmissionError: if they are more or fewer.
         """
         self._drain()
-        fmt, texts = self._fmt, [v if isinstance(v, str) else number_text(v) for v in values]
-        if len(texts) == 1 and self._plain:  # a mask an image: by far the most rows of all
-            self._out.write(_line(fmt.row_id(sample_id), texts[0]))
-            return
-        if fmt.format == "rle_objects":
-            lines = [_line(fmt.row_id(sample_id), text) for text in texts or [""]]
-        elif len(texts) != fmt.width:
-            found = f"{len(texts)} value{'s' * (len(texts) != 1)} for '{sample_id}'"
-            raise SubmissionError(found, where=self._path, expected=f"{fmt.width}: {', '.join(self._names())}")
-        elif fmt.row_a_class:
-            lines = [
-                b"%s%s" % (self._start_of(sample_id, c), _line(t)) for c, t in zip(fmt.classes, texts, strict=True)
-            ]
-        else:
-            lines = [_line(fmt.row_id(sample_id), *texts)]
-        self._out.write(b"".join(lines))
+        try:
+            self._out.write(rows_of(self._fmt, sample_id, *values))
+        except SubmissionError as error:
+            raise SubmissionError(error.found, where=self._path, expected=error.expected) from None
 
     def write_packed(self, sample_id: str, packed: Packed, width: int) -> None:
         """Add the rows of a sample from its mask of one bit a pixel, or one for each class that has a row.
@@ -240,14 +230,12 @@ class SubmissionWriter:
         Raises:
             SubmissionError: if the format is none of masks, or has another number of classes.
         """
-        fmt = self._fmt
         layers = packed if packed.ndim == 3 else packed[None]
-        labels = fmt.classes if fmt.row_a_class else ("",)
-        if not fmt.format.startswith("rle") or len(fmt.value_columns) > 1 or len(layers) != len(labels):
+        if not self._takes_masks or len(layers) != len(self._labels):
             found = f"{len(layers)} packed mask{'s' * (len(layers) != 1)} for '{sample_id}'"
-            raise SubmissionError(found, where=self._path, expected=f"{fmt.width} of {fmt.format}")
-        for label, layer in zip(labels, layers, strict=True):
-            self._masks.append((self._start_of(sample_id, label).decode(), layer, width))
+            raise SubmissionError(found, where=self._path, expected=f"{self._fmt.width} of {self._fmt.format}")
+        for label, layer in zip(self._labels, layers, strict=True):
+            self._masks.append((self._start_of(sample_id, label), layer, width))
         if len(self._masks) >= TOGETHER:
             self._start()
             while len(self._pending) > 4 * _THREADS or (self._pending and self._pending[0].done()):
@@ -269,13 +257,12 @@ class SubmissionWriter:
                 self._pool.shutdown(wait=True, cancel_futures=True)
         self._stack.__exit__(kind, error, trace)
 
-    def _names(self) -> tuple[str, ...]:
-        return self._fmt.classes if self._fmt.row_a_class else self._fmt.value_columns
-
     def _start_of(self, sample_id: str, label: str) -> bytes:
-        """A row up to its value."""
-        fields = [self._fmt.row_id(sample_id, label), *([label] if self._fmt.class_column else [])]
-        return "".join(f"{quoted(field)}," for field in fields).encode()
+        """`row_start`, without a detour where an image has one row: a row is little more than its mask."""
+        if label:
+            return row_start(self._fmt, sample_id, label)
+        before, after = self._around
+        return (quoted(before + sample_id + after) + ",").encode()
 
     def _start(self) -> None:
         from podium.formats import kernels  # noqa: F401 - once, here, and not in every thread at the same time
@@ -292,8 +279,44 @@ class SubmissionWriter:
             self._out.write(self._pending.popleft().result())
 
 
+def rows_of(fmt: SubmissionFormat, sample_id: str, *values: str | float) -> bytes:
+    """The lines of a sample in a submission; see `SubmissionWriter.write`.
+
+    Raises:
+        SubmissionError: if there are more or fewer values than the format has.
+    """
+    texts = [v if isinstance(v, str) else number_text(v) for v in values]
+    if len(texts) == 1 and fmt.width == 1 and not fmt.row_a_class:  # a mask an image: by far the most rows of all
+        return _line(fmt.row_id(sample_id), texts[0])
+    if fmt.format == "rle_objects":
+        return b"".join(_line(fmt.row_id(sample_id), text) for text in texts or [""])
+    if len(texts) != fmt.width:
+        names = ", ".join(fmt.classes if fmt.row_a_class else fmt.value_columns)
+        found = f"{len(texts)} value{'s' * (len(texts) != 1)} for '{sample_id}'"
+        raise SubmissionError(found, expected=f"{fmt.width}: {names}")
+    if fmt.row_a_class:
+        each = zip(fmt.classes, texts, strict=True)
+        return b"".join(b"%s%s" % (row_start(fmt, sample_id, c), _line(t)) for c, t in each)
+    return _line(fmt.row_id(sample_id), *texts)
+
+
+def row_start(fmt: SubmissionFormat, sample_id: str, label: str = "") -> bytes:
+    """A row up to its value.
+
+    Args:
+        label: The class, where each has a row.
+    """
+    fields = [fmt.row_id(sample_id, label), *([label] if fmt.class_column else [])]
+    return "".join(f"{quoted(field)}," for field in fields).encode()
+
+
+def header_of(fmt: SubmissionFormat) -> bytes:
+    """The first line of the file."""
+    return _line(*fmt.columns)
+
+
 def _rows(masks: list[PackedMask], order: rle.Order) -> bytes:
-    return rle.encode_lines([(start.encode(), packed, width) for start, packed, width in masks], order)
+    return rle.encode_lines(masks, order)
 
 
 def _line(*fields: str) -> bytes:
@@ -307,7 +330,7 @@ def number_text(value: float) -> str:
 
 def quoted(field: str) -> str:
     """A CSV field, in quotes where it needs them."""
-    if any(c in field for c in ',"\r\n'):
+    if "," in field or '"' in field or "\n" in field or "\r" in field:
         return '"' + field.replace('"', '""') + '"'
     return field
 

@@ -47,6 +47,8 @@ def read_csv(path: Path) -> pl.DataFrame:
 
     rows = records(path)
     line, names = next(rows)
+    if names.count("") > 1:  # what a spreadsheet leaves at the right: no one means them
+        names = [name or f"column {i}" for i, name in enumerate(names, 1)]
     if len(set(names)) < len(names):
         double = next(n for n in names if names.count(n) > 1)
         raise TableError(f"two columns are called '{double}'", path=path, line=line, remedy="rename one")

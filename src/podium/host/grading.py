@@ -16,6 +16,8 @@ from podium.formats import rle
 from podium.formats.mask_archive import inspect_archive
 from podium.formats.preflight import Values, inspect, refuse
 from podium.formats.submission import SubmissionFormat
+from podium.host.quick import quick_counts
+from podium.host.run_tables import classes_of_runs, objects_of_runs
 from podium.host.solution import Solution, truth_format
 from podium.host.truth import mask_numbers, runs_of
 from podium.metrics import Measured, Metric, compare_maps, compare_masks, compare_objects
@@ -67,7 +69,12 @@ def grade(path: Path, solution: Solution, metric: Metric, fmt: SubmissionFormat,
     Raises:
         SubmissionError: listing what a board refuses, if it is not in order.
     """
-    known, form = {sample: n for n, sample in enumerate(solution.ids)}, truth_format(fmt, classes.names)
+    form = truth_format(fmt, classes.names)
+    if metric.kind == "overlap" and (classes.labels == "many" or fmt.width == 1):
+        counts = quick_counts(path, solution, fmt)
+        if counts is not None:
+            return _graded(path, solution, metric, Measured.of_counts(metric.kind, counts))
+    known = {sample: n for n, sample in enumerate(solution.ids)}
     found: dict[int, Any] = {}
 
     def see(sample: str, values: Values) -> None:
@@ -85,11 +92,16 @@ def grade(path: Path, solution: Solution, metric: Metric, fmt: SubmissionFormat,
         problems = inspect(path, fmt, ids, solution.shapes, see)
     refuse(path, problems)
     rows = [found[n] for n in range(len(solution.ids))]
+    if metric.kind == "table":
+        measured = Measured.of_table(_table(solution.truth, fmt, classes, True), _table(rows, fmt, classes, False))
+    else:
+        measured = Measured.of_counts(metric.kind, np.stack(rows))
+    return _graded(path, solution, metric, measured)
+
+
+def _graded(path: Path, solution: Solution, metric: Metric, measured: Measured) -> Grade:
+    """Both parts of the board, from what was measured once."""
     try:
-        if metric.kind == "table":
-            measured = Measured.of_table(_table(solution.truth, fmt, classes, True), _table(rows, fmt, classes, False))
-        else:
-            measured = Measured.of_counts(metric.kind, np.stack(rows))
         public = np.array([usage == "Public" for usage in solution.usage])
         scores = measured.per_sample(metric)
         seen, unseen = (measured.take(part).score(metric) for part in (public, ~public))
@@ -107,11 +119,19 @@ def _measure(
     """What a metric of pixels reads of sample ``n``."""
     truth, shape = solution.truth[n], solution.shapes[solution.ids[n]]
     if fmt.format == "rle_objects":
+        counted = objects_of_runs(metric.kind, truth, values)
+        if counted is not None:
+            return counted
         both = (_numbered(runs, shape, fmt.order) for runs in (truth, values))
         return compare_objects(metric.kind, *both)
     if metric.kind == "overlap" and (classes.labels == "many" or len(truth) == 1):  # from the runs alone
         rows = [rle.overlap(np.asarray(v), np.asarray(t)) for v, t in zip(values, truth, strict=True)]
         return np.array(rows if len(rows) > 1 else rows[0], np.int64)
+    spelt = list(fmt.classes or fmt.value_columns)
+    if classes.labels == "one" and len(truth) > 1:
+        counted = classes_of_runs(metric.kind, truth, values, shape[0] * shape[1], spelt, len(classes.names))
+        if counted is not None:
+            return counted
     masks = [np.stack([rle.mask_of(np.asarray(r), shape, fmt.order) for r in runs]) for runs in (truth, values)]
     if classes.labels == "many" or len(truth) == 1:
         return compare_masks(metric.kind, *masks)
@@ -120,7 +140,7 @@ def _measure(
             raise SubmissionError(
                 f"classes of '{solution.ids[n]}' have pixels in common in {whose}", expected="one class a pixel"
             )
-    return _compare_maps(metric, classes, list(fmt.classes or fmt.value_columns), *masks)
+    return _compare_maps(metric, classes, spelt, *masks)
 
 
 def _compare_maps(metric: Metric, classes: Classes, spelt: list[str], truth: Array, predicted: Array) -> Array:

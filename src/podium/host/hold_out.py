@@ -30,7 +30,10 @@ from podium.host.truth import truth_of
 from podium.progress import say, track
 
 GROUPING = ("group", "group_csv", "group_id_column", "group_column")
-PLACES = ("train_images", "val_images", "train_masks", "test_images", "test_masks", "sample_submission")
+PLACES = (
+    *("train_images", "val_images", "train_list", "val_list", "train_masks", "test_images", "test_masks"),
+    "sample_submission",
+)
 """Keys of [data] that say where things lie, which the new layout sets anew."""
 
 INPUTS = "model_inputs.csv"
@@ -52,7 +55,15 @@ class HeldOut:
 
 
 def hold_out(
-    competition: Competition, source: Path, data: Path, board: Path, share: float, public: float, seed: int = 0
+    competition: Competition,
+    source: Path,
+    data: Path,
+    board: Path,
+    share: float,
+    public: float,
+    seed: int = 0,
+    *,
+    neutral: bool = False,
 ) -> HeldOut:
     """Lay out ``data`` with links to ``source`` without the hidden labels, which go to ``board``/solution.csv.
 
@@ -63,6 +74,7 @@ def hold_out(
         competition: As inferred from ``source``.
         share: Share of the samples to hold out.
         public: Share of those that the public leaderboard scores.
+        neutral: Give the hidden samples names that say nothing; else they have them only where ids name classes.
 
     Raises:
         DataError: if a sample cannot be read (all are needed, to hide them or to learn from them), or too few groups.
@@ -89,7 +101,7 @@ def hold_out(
         say(f"  the {len(kept)} hidden samples are one group: the public part is split within it")
         parts = [s.id for s in kept]
     usage = split_public([s.id for s in kept], parts, public, seed)
-    test = neutral_ids(competition, kept, seed)
+    test = neutral_ids(competition, kept, seed, always=neutral)
     with building(data, marker=False) as folder:
         places = lay_out_images(competition, folder, train, test)
         places |= _write_targets(competition, source, folder, train)
@@ -102,7 +114,7 @@ def hold_out(
     tree = competition.tree()
     same = {k: v for k, v in tree["data"].items() if k not in PLACES}
     tree["data"] = {**same, **places}
-    tree["board"]["kind"] = "local"
+    tree["board"] |= {"kind": "local", "public_share": round(public, 4)}
     tree["folds"]["k"] = min(competition.folds.k, left)
     return HeldOut(Competition.from_tree(tree), len(train), len(test), usage.count("Public"), left)
 

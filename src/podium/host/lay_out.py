@@ -14,12 +14,11 @@ from podium.data.competition import Competition
 from podium.data.samples import Sample
 
 
-def neutral_ids(competition: Competition, test: Sequence[Sample], seed: int) -> list[Sample]:
-    """The hidden samples, renamed if an id of theirs names its class, as those of class folders may."""
-    if not competition.data.class_folders:
-        return list(test)
+def neutral_ids(competition: Competition, test: Sequence[Sample], seed: int, *, always: bool = False) -> list[Sample]:
+    """The hidden samples, renamed if an id of theirs names its class, as those of class folders may; or ``always``."""
     names = {float(number): name for name, number in competition.classes.items()}
-    if not any(names[s.values[0]].lower() in s.id.lower() for s in test):
+    told = competition.data.class_folders and any(names[s.values[0]].lower() in s.id.lower() for s in test)
+    if not (told or always):
         return list(test)
     ids = {s.id: f"test_{blake3(f'{seed}:{s.id}'.encode()).hexdigest(length=6)}" for s in test}
     return sorted((replace(s, id=ids[s.id]) for s in test), key=lambda s: s.id)

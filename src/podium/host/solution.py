@@ -40,7 +40,7 @@ class Solution:
 
     ids: tuple[str, ...]
     shapes: Shapes
-    truth: tuple[Values, ...]
+    truth: Sequence[Values]
     usage: tuple[str, ...]
     ignored: tuple[str, ...] = ()
 

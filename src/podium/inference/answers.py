@@ -71,6 +71,11 @@ def answers_of_values(task: TableTask, fmt: SubmissionFormat) -> Callable[[Array
     Raises:
         ConfigError: if the format has no room for them.
     """
+    answer = _answers_of_values(task, fmt)
+    return lambda values: answer(task.adjusted(values[None])[0])
+
+
+def _answers_of_values(task: TableTask, fmt: SubmissionFormat) -> Callable[[Array], Answer]:
     if fmt.format == "names":
         return _names(task, fmt)
     classes = task.competition.task == "classification"

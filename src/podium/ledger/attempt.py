@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import polars as pl
 from pydantic import Field
@@ -34,6 +35,12 @@ class RaceConfig(Config):
     careful: bool = Field(False, description="stop later: for when ideas are scarcer than hours")
     seeds: int = Field(RULE.seeds, ge=1, le=20, description="most trainings of one fold")
     folds: list[int] = Field([], description="the only folds to train; empty: as many as the verdict needs")
+
+    @classmethod
+    def of(cls, careful: bool, folds: Sequence[int] = (), seeds: int | None = None) -> Self:
+        """As a command says it; ``seeds`` by default those of the rule."""
+        given: dict[str, Any] = {"careful": careful, "folds": list(folds)}
+        return cls.from_tree(given | ({} if seeds is None else {"seeds": seeds}), where="the race")
 
     @property
     def rule(self) -> Rule:

@@ -43,9 +43,11 @@ class Submissions:
         folders = self.all()
         for folder in reversed(folders):
             number, _, name = folder.name.partition("-")
+            if reference is None and not file_in(folder).exists():
+                continue  # a file from elsewhere that was handed in
             if reference in (None, folder.name, name, number, number.lstrip("0")):
                 return folder
-        if not folders:
+        if not folders or reference is None:
             raise BoardError("nothing is predicted yet", where=self.folder, remedy="run: podium predict")
         raise BoardError(
             f"no file and no prediction '{reference}'", remedy=nearest(str(reference), [f.name for f in folders])

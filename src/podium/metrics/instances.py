@@ -33,7 +33,17 @@ def hits(truth: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> Ints:
     Raises:
         DataError: if the shapes differ or labels are no whole numbers from 0.
     """
-    common, areas, others = _joint(truth, predicted)
+    return hits_of(*_joint(truth, predicted))
+
+
+def hits_of(common: Ints, areas: Ints, others: Ints) -> Ints:
+    """`hits` from what the objects have in common.
+
+    Args:
+        common: Pixels in common, shape (A, B).
+        areas: Of the true objects, shape (A,).
+        others: Of the predicted ones, shape (B,).
+    """
     unions = areas[:, None] + others - common
     found = (20 * common > STEPS[:, None, None] * unions).sum(axis=(1, 2))
     return np.stack([found, len(others) - found, len(areas) - found], axis=1).astype(np.int64)

@@ -24,7 +24,7 @@ def resolved(weights: str, root: Path, fold: int) -> str:
     Raises:
         ModelError: if there is no such attempt, or that fold of it is not trained.
     """
-    root = next((p for p in (root, *root.parents) if (p / "competition.toml").is_file()), root)
+    root = workspace_above(root)
     if not weights.startswith(BEFORE):
         return str(path) if (path := root / Path(weights).expanduser()).exists() else weights
     folder, _, name = weights.removeprefix(BEFORE).rstrip("/").rpartition("/")
@@ -54,6 +54,11 @@ def resolved(weights: str, root: Path, fold: int) -> str:
     which = attempt.recipe.train.checkpoint
     snapshots = sorted(run.folder.glob("snapshot*.pt")) if which == "snapshots" else []
     return str(snapshots[-1] if snapshots else run.folder / f"{which}.pt")
+
+
+def workspace_above(folder: Path) -> Path:
+    """The folder of the workspace that a folder lies in; itself, if it lies in none."""
+    return next((p for p in (folder, *folder.parents) if (p / "competition.toml").is_file()), folder)
 
 
 def with_own_weights(recipe: Recipe, attempt: Path, fold: int) -> Recipe:

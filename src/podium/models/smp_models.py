@@ -116,7 +116,7 @@ def _check_encoder(name: str) -> None:
         f"unknown encoder '{name}'",
         where="model.encoder",
         expected=f"one of: {', '.join(names)}; or tu- and a name of timm (tu-convnext_tiny)",
-        remedy=close if len(close := nearest(name, options)) < 200 else "",
+        remedy=close if len(close := nearest(name, options)) < 200 else "list them: podium models --encoders",
     )
 
 

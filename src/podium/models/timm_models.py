@@ -98,7 +98,7 @@ def create_backbone(name: str, in_channels: int) -> TimmMaps:
             f"unknown encoder '{name}'",
             where="model.encoder",
             expected=f"one of timm's {len(known)} names, for instance resnet18, convnext_tiny, vit_small_patch16_224",
-            remedy=found if len(found := nearest(name, known)) < 200 else "list them: python -c 'import timm; …'",
+            remedy=found if len(found := nearest(name, known)) < 200 else "list them: podium models --encoders",
         )
     for options, stride in ANY_SIZE:
         try:

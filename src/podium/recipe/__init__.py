@@ -4,7 +4,8 @@ from podium.recipe.augment import COLOURS, PARTS, SINGLES, WARPS, AugmentConfig
 from podium.recipe.input import InputConfig
 from podium.recipe.model import ModelConfig
 from podium.recipe.optim import DEFAULT_TERMS, LossConfig, OptimConfig, ScheduleConfig
-from podium.recipe.predict import ITSELF, PredictConfig, View, prediction_only
+from podium.recipe.predict import ITSELF, PASSES, TUNED, PredictConfig, View, prediction_only
+from podium.recipe.pseudo import PseudoConfig
 from podium.recipe.train import SamplingConfig, TrainConfig
 from podium.recipe.whole import IN_PHASES, Phase, Recipe
 
@@ -14,7 +15,9 @@ __all__ = [
     "IN_PHASES",
     "ITSELF",
     "PARTS",
+    "PASSES",
     "SINGLES",
+    "TUNED",
     "WARPS",
     "AugmentConfig",
     "InputConfig",
@@ -23,6 +26,7 @@ __all__ = [
     "OptimConfig",
     "Phase",
     "PredictConfig",
+    "PseudoConfig",
     "Recipe",
     "SamplingConfig",
     "ScheduleConfig",

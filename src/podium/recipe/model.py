@@ -15,6 +15,12 @@ class ModelConfig(Config):
     arch: str = Field("unet", description="architecture; the registries page lists them")
     width: float = Field(1.0, gt=0, le=8, description="multiplies the number of filters of every layer")
     depth: int = Field(5, ge=2, le=7, description="levels; each halves the sides (unet)")
+    supervised: int = Field(
+        0,
+        ge=0,
+        le=5,
+        description="levels of the decoder that predict too while training (unet, unet_small); see loss.auxiliary",
+    )
     norm: Literal["batch", "group", "none"] = Field("batch", description="normalisation after each convolution (unet)")
     upsample: Literal["nearest", "bilinear", "deconv", "deconv3", "deconv4"] | None = Field(
         None,

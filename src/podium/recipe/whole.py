@@ -14,6 +14,7 @@ from podium.recipe.input import InputConfig
 from podium.recipe.model import ModelConfig
 from podium.recipe.optim import LossConfig, OptimConfig, ScheduleConfig
 from podium.recipe.predict import PredictConfig
+from podium.recipe.pseudo import PseudoConfig
 from podium.recipe.train import SamplingConfig, TrainConfig
 
 IN_PHASES: dict[str, tuple[str, ...]] = {
@@ -57,6 +58,7 @@ class Recipe(Config):
     optim: OptimConfig = OptimConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     sampling: SamplingConfig = SamplingConfig()
+    pseudo: PseudoConfig = PseudoConfig()
     train: TrainConfig = TrainConfig()
     predict: PredictConfig = PredictConfig()
     phases: list[Phase] = Field([], description="settings that change during the training: [[phases]] with `at`")

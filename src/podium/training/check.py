@@ -45,7 +45,7 @@ def check_recipe(recipe: Recipe, task: Task | None = None) -> nn.Module:
             model = task.create_model(load=False)
         _check_table(recipe, task)
         _check_rules(recipe, task)
-        _check_predict(recipe, task)
+        check_predict(recipe, task)
     course = Course(recipe)
     for stage in course.stages:
         create_optimizer(stage.recipe.optim, model)
@@ -184,18 +184,19 @@ def _check_rules(recipe: Recipe, task: Task) -> None:
         )
 
 
-def _check_predict(recipe: Recipe, task: Task) -> None:
+def check_predict(recipe: Recipe, task: Task) -> None:
     """Refuse what says nothing for the task, and lists that are not of its classes."""
-    config, keys = recipe.predict, (*task.reads, "tta")
+    config, keys = recipe.predict, (*task.reads, *network_keys(task))
     for key in (k for k in difference(config, PredictConfig()) if k not in keys):
         raise ConfigError(
             f"it does nothing for {described(task)}",
             where=f"predict.{key}",
-            expected="of [predict] only " + ", ".join(keys) if task.reads else "of [predict] only tta",
+            expected="of [predict] only " + ", ".join(keys),
             remedy="leave it as it is by default",
         )
+    _check_mean(recipe, task)
     one = isinstance(task, ObjectsTask)
-    for key in ("threshold", "min_area"):
+    for key in ("threshold", "min_area", "empty_area"):
         value = getattr(config, key)
         if isinstance(value, list) and (one or len(value) != task.outputs):
             each = f"or a list of {task.outputs}: {', '.join(task.names)}"
@@ -204,6 +205,31 @@ def _check_predict(recipe: Recipe, task: Task) -> None:
                 where=f"predict.{key}",
                 expected="one number" if one else f"one number, {each}",
             )
+
+
+def network_keys(task: Task) -> tuple[str, ...]:
+    """The keys of [predict] that probabilities depend on, of a task."""
+    if task.kind == "values":
+        return ("tta",)
+    return ("tta", "mean", "power", *(("tile", "overlap") if task.dense else ()))
+
+
+def _check_mean(recipe: Recipe, task: Task) -> None:
+    """Refuse ranks of what has none: pixels, and samples that several processes predict."""
+    if recipe.predict.mean != "rank":
+        return
+    if task.dense:
+        raise ConfigError(
+            "ranks are of samples among each other, and these predictions are of pixels",
+            where="predict.mean",
+            expected="probs, logits, geometric or power",
+        )
+    if count_devices(recipe.train.devices) > 1:
+        raise ConfigError(
+            "ranks are of all samples together, and several devices predict",
+            where="predict.mean",
+            remedy="train.devices=1; or another predict.mean",
+        )
 
 
 def _check_table(recipe: Recipe, task: Task) -> None:

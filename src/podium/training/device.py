@@ -133,6 +133,10 @@ class Normalize:
         scale, shift = self._table(images.shape[3], 65535 if images.dtype == torch.uint16 else 255)
         return torch.addcmul(shift, images.permute(0, 3, 1, 2).float(), scale)
 
+    def black(self, images: Tensor) -> Tensor:
+        """What a black pixel is in normalised images (N, C, H, W): (1, C, 1, 1)."""
+        return self._table(images.shape[1], 255)[1]
+
     def _table(self, channels: int, most: int) -> tuple[Tensor, Tensor]:
         if (channels, most) not in self._tables:
             mean, std = (torch.tensor(of_channels(v, channels), device=self.device) for v in (self._mean, self._std))

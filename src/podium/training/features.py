@@ -187,12 +187,12 @@ class FeaturePredictor(Predictor):
         self.store, self.model = store, model
 
     @torch.inference_mode()
-    def stream(
-        self, images: Images, rows: Sequence[int], batch_size: int, inputs: Sequence[Sequence[str]] = ()
+    def _stream(
+        self, images: Images, rows: Sequence[int], batch_size: int, inputs: Sequence[Sequence[str]]
     ) -> Iterator[tuple[int, Array]]:
         """(row, prediction), in the order of ``rows``, of images as they are."""
         if len(self.views) > 1:
-            yield from super().stream(images, rows, batch_size, inputs)
+            yield from super()._stream(images, rows, batch_size, inputs)
             return
         for row in rows:
             features = torch.from_numpy(features_of(self.store, row)[:1]).to(self.fabric.device)

@@ -28,6 +28,7 @@ from podium.data.store import Store
 from podium.data.views import Images, Montages
 from podium.errors import DataError, storage_error
 from podium.files import is_complete, mark_complete, remove_leftovers, size_text
+from podium.ledger.fitted import settled
 from podium.ledger.fold_runs import FoldRun, fold_run_name
 from podium.metrics import Measured, Metric
 from podium.models.content import check_same_weights
@@ -50,6 +51,7 @@ from podium.training.loop import train
 from podium.training.memory import auto_batch, free_bytes, probe
 from podium.training.out_of_fold import predict_out_of_fold, write_scores
 from podium.training.pictures import write_extremes, write_first_batch
+from podium.training.pseudo import Labelling
 from podium.training.ranks import Ranks
 from podium.training.resident import loaders, shared
 from podium.training.setting import Setting
@@ -180,6 +182,7 @@ def _train_fold(
             model = with_sync_norm(model)
         if not ranks.first:  # dropout differs, as it does within a batch
             torch.manual_seed(derived_seed(mixed, ranks.rank))
+        task = task.with_predict(settled(recipe, folder).predict)
         quick, final = (Predictor(fabric, [model], task, while_training=early) for early in (True, False))
         views = list(data.stores.views.values())
         label = f"fold {fold}" + (f" seed {seed}" if seed else "")
@@ -196,6 +199,11 @@ def _train_fold(
             say(f"  {label}: {line}")
 
     make_loader = loaders(data.stores, data.opened, train_rows, table, fabric.device)
+    if recipe.pseudo.attempts:
+        labelling = Labelling(data.competition, data.metric, recipe, task, data.folds, fold, folder)
+        ranks.by_first(lambda: labelling.write(fabric))
+        stores, train_rows, table = labelling.read().beside(data.stores, train_rows, table, task)
+        make_loader = loaders(stores, None, train_rows, table, fabric.device)
     started = time.monotonic()
     if isinstance(model, FrozenFeatures) and isinstance(task, TableTask) and table is not None:
         groups = [data.folds.group.get(id, id) for id in store.ids]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,18 @@ def predict_out_of_fold(
     kept = {id: values for part in ranks.collect(kept) for id, values in part.items()}
     if ranks.first:
         shutil.rmtree(folder / "oof", ignore_errors=True)
-        table = pl.DataFrame(np.stack(list(kept.values())), schema=predictor.task.names)
-        _write_table(folder / "oof" / OOF_VALUES, table.insert_column(0, pl.Series("id", list(kept))))
+        write_values(folder / "oof" / OOF_VALUES, kept, predictor.task.names)
     return joined(measured, ranks)
+
+
+def write_values(path: Path, values: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Write the predictions of a table's samples: id, and a column an output.
+
+    Args:
+        values: {id: float32 (outputs,)}.
+    """
+    table = pl.DataFrame(np.stack(list(values.values())), schema=list(names))
+    write_table(path, table.insert_column(0, pl.Series("id", list(values))))
 
 
 def _predict_pixels(
@@ -93,10 +102,11 @@ def write_scores(folder: Path, folds: Folds, metric: Metric, fold: int, ids: Seq
         "fold": [fold] * len(ids),
         "score": pl.Series([None] * len(ids) if scores is None else scores, dtype=pl.Float64),
     }
-    _write_table(folder / "scores.parquet", pl.DataFrame(table | measured.columns()))
+    write_table(folder / "scores.parquet", pl.DataFrame(table | measured.columns()))
 
 
-def _write_table(path: Path, table: pl.DataFrame) -> None:
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write a Parquet file, whole or not at all."""
     buffer = io.BytesIO()
     table.write_parquet(buffer)
     write_atomic(path, buffer.getvalue())

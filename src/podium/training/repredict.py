@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-
 from podium.config import difference, write_toml
-from podium.data.preprocess import Preprocess
-from podium.data.store import Store
 from podium.data.views import Images
-from podium.errors import DataError, LedgerError
+from podium.errors import LedgerError
 from podium.files import building, is_complete, share_file, write_atomic
-from podium.ledger.fold_runs import OOF_VALUES, FoldRun, fold_run_name
+from podium.ledger.fitted import write_fitted
+from podium.ledger.fold_runs import FoldRun, fold_run_name
 from podium.metrics import Measured
 from podium.models.features import FrozenFeatures
 from podium.progress import say
 from podium.recipe import Recipe, prediction_only
 from podium.training.choice import chosen
 from podium.training.device import create_fabric, device_name
-from podium.training.evaluate import Array, Predictor, evaluate
+from podium.training.evaluate import Predictor, evaluate
 from podium.training.facts import Phases, surroundings
 from podium.training.features import FeaturePredictor, feature_store
 from podium.training.fold_run import FoldData, run_head, write_judged
+from podium.training.kept import Kept, lost
 from podium.training.out_of_fold import predict_out_of_fold
 from podium.training.ranks import Ranks
-from podium.training.tasks import MaskTask, TableTask, create_task
+from podium.training.tasks import MaskTask, TableTask
 from podium.training.trained import load_trained
 
 SHARED = ("history.csv", "first_batch.jpg")
@@ -39,7 +36,9 @@ INHERITED = ("batch_size", "epochs", "best_epoch")
 """Keys of run.toml that are about the training."""
 
 
-def repredict_fold(data: FoldData, recipe: Recipe, source: FoldRun, attempt: Path) -> FoldRun:
+def repredict_fold(
+    data: FoldData, recipe: Recipe, source: FoldRun, attempt: Path, fitted: Mapping[str, Any] | None = None
+) -> FoldRun:
     """The fold run of an attempt that changes [predict] alone, without training; a finished one is returned as it is.
 
     Where the same views of an image are averaged, the source's stored probabilities are scored anew and no network is
@@ -50,6 +49,7 @@ def repredict_fold(data: FoldData, recipe: Recipe, source: FoldRun, attempt: Pat
         recipe: The attempt's.
         source: A fold run of the parent, whose recipe lies beside it.
         attempt: The attempt's folder; the run goes to `fold<fold>-seed<seed>` in it, whole or not at all.
+        fitted: Values of [predict] where the recipe has "tuned", fitted without the fold's samples.
 
     Raises:
         LedgerError: if the recipes differ in what is trained, or the source's files are gone or of other samples.
@@ -57,6 +57,7 @@ def repredict_fold(data: FoldData, recipe: Recipe, source: FoldRun, attempt: Pat
     folder, started = attempt / fold_run_name(source.fold, source.seed), time.monotonic()
     if is_complete(folder):
         return FoldRun.load(folder)
+    recipe = recipe.with_overrides({"predict": dict(fitted)}) if fitted else recipe
     parent = _parent_recipe(source, recipe)
     weights = _weights(source, recipe)
     store, images, phases = data.stores.images, data.images(recipe), Phases()
@@ -64,7 +65,7 @@ def repredict_fold(data: FoldData, recipe: Recipe, source: FoldRun, attempt: Pat
     with building(folder) as temporary:
         with phases.timed("predict"):
             task: MaskTask | TableTask
-            if recipe.predict.views == parent.predict.views:
+            if recipe.predict.passes == parent.predict.passes:
                 kept = Kept(data, recipe, source)
                 task, device = kept.task, ""
                 measured: Measured | None = evaluate(kept, images, data.truth, rows)
@@ -77,6 +78,7 @@ def repredict_fold(data: FoldData, recipe: Recipe, source: FoldRun, attempt: Pat
         score = write_judged(data, task, images, source.fold, rows, measured, temporary)
         for file in (*weights, *(path for name in SHARED if (path := source.folder / name).exists())):
             share_file(file, temporary / file.name)
+        write_fitted(temporary, fitted or {}, f"the samples of every fold but {source.fold}")
         seconds = time.monotonic() - started
         facts = run_head(data, source.fold, source.seed, score, len(rows)) | {"trained_in": source.trained_in}
         facts |= {key: source.facts[key] for key in INHERITED if key in source.facts}
@@ -88,45 +90,6 @@ def repredict_fold(data: FoldData, recipe: Recipe, source: FoldRun, attempt: Pat
         write_atomic(temporary / "log.txt", line + "\n")
     say(line)
     return FoldRun.load(folder)
-
-
-class Kept:
-    """The out-of-fold predictions of a fold run, in the place of the networks that made them.
-
-    Raises:
-        LedgerError: if they are gone or of other samples.
-    """
-
-    def __init__(self, data: FoldData, recipe: Recipe, source: FoldRun) -> None:
-        self.task: MaskTask | TableTask = create_task(data.competition, data.metric, recipe)
-        self.task.channels = data.channels
-        self.recipe, self.preprocess = recipe, Preprocess.of(recipe.input)
-        self._ids, self._folder = data.stores.images.ids, source.folder / "oof"
-        try:
-            ids = self._open()
-        except (DataError, OSError, pl.exceptions.PolarsError, KeyError) as error:
-            raise _lost("its out-of-fold predictions cannot be read", source, error) from None
-        if sorted(ids) != sorted(data.folds.validation(source.fold)):
-            raise _lost("its out-of-fold predictions are of other samples than the fold has now", source)
-
-    def stream(
-        self, images: Images, rows: Sequence[int], batch_size: int, inputs: Sequence[Sequence[str]] = ()
-    ) -> Iterator[tuple[int, Array]]:
-        """(row, prediction) as `Predictor.stream` gave it."""
-        for row in rows:
-            yield row, self._of(self._ids[row])
-
-    def _open(self) -> list[str]:
-        if self.task.dense:
-            self._store = Store(self._folder, touch=False)
-            return self._store.ids
-        table = pl.read_parquet(self._folder / OOF_VALUES)
-        values = table.select(self.task.names).to_numpy().astype(np.float32)
-        self._values: dict[str, Array] = dict(zip(table["id"].to_list(), values, strict=True))
-        return list(self._values)
-
-    def _of(self, id: str) -> Array:
-        return self._store.image(self._store.row[id]) if self.task.dense else self._values[id]
 
 
 def _parent_recipe(source: FoldRun, recipe: Recipe) -> Recipe:
@@ -150,18 +113,8 @@ def _parent_recipe(source: FoldRun, recipe: Recipe) -> Recipe:
 def _weights(source: FoldRun, recipe: Recipe) -> list[Path]:
     files = chosen(source.folder, recipe.train.checkpoint)
     if not files or not all(file.is_file() for file in files):
-        raise _lost("its weights are gone", source)
+        raise lost("its weights are gone", source)
     return files
-
-
-def _lost(what: str, source: FoldRun, error: Exception | None = None) -> LedgerError:
-    reason = f" ({str(error).splitlines()[0][:200]})" if error else ""
-    return LedgerError(
-        what + reason,
-        where=source.folder,
-        expected="a fold run as its training left it",
-        remedy="restore it; or delete its folder and train the fold again: podium resume " + source.folder.parent.name,
-    )
 
 
 def _predictor(data: FoldData, recipe: Recipe, images: Images, weights: Sequence[Path]) -> Predictor:

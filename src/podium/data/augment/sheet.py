@@ -7,6 +7,7 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,9 +17,12 @@ from numpy.typing import NDArray
 from podium.data.augment.draws import Draws, draw, probability
 from podium.data.augment.mixing import MIXES
 from podium.data.augment.pipeline import variant
+from podium.data.competition import Competition
 from podium.data.loader import MaskPart, TrainLoader
 from podium.data.pictures import as_uri, colour_of, tinted
+from podium.data.ready import Prepared
 from podium.data.store import Store
+from podium.data.views import NoMasks
 from podium.files import write_atomic
 from podium.recipe import PARTS, SINGLES, AugmentConfig, Recipe
 
@@ -32,6 +36,13 @@ LINES = ((180, 255, 0), (255, 120, 0), (0, 200, 255), (255, 0, 200), (255, 255, 
 """Colours of the outlines: of label 1, 2, …"""
 MOST_OUTLINES = 3
 """With more labels in a picture they are told apart by colours: so many lines would hide what they surround."""
+
+
+def sheet_of(path: Path, competition: Competition, prepared: Prepared, recipe: Recipe) -> list[str]:
+    """`write_sheet` of a workspace's training samples."""
+    images, pixels = prepared.stores.images, competition.task in ("segmentation", "instances")
+    masks: Any = prepared.stores.masks if pixels else NoMasks(images)
+    return write_sheet(path, images, masks, [images.row[id] for id in prepared.folds.fold], recipe)
 
 
 def write_sheet(path: Path, images: Store, masks: Store, rows: Sequence[int], recipe: Recipe) -> list[str]:

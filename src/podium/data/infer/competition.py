@@ -12,7 +12,9 @@ from podium.data.infer.groups import infer_groups
 from podium.data.infer.inputs import infer_inputs
 from podium.data.infer.label_rows import not_read
 from podium.data.infer.labels import ClassFolders, LabelTable, class_folders, label_table
+from podium.data.infer.lists import infer_lists
 from podium.data.infer.mask_layouts import mask_folders, one, own_folders
+from podium.data.infer.named_files import named_files
 from podium.data.infer.rle_tables import RleTable, rle_tables
 from podium.data.infer.spelling import class_names
 from podium.data.infer.submissions import rle_submission, value_submission
@@ -22,12 +24,18 @@ from podium.data.layout import (
     ImageFolder,
     Layout,
     Pairing,
+    other_drawings,
     pair_masks,
+    pattern_of,
     scan,
     test_folder,
 )
+from podium.data.nested_masks import nested_pairs
 from podium.data.sample_folders import SampleFolders, sample_folders
 from podium.errors import DataError
+
+MANY_PAIRS = 6
+"""Folders of images with masks; more are not official splits, but cases, cities or days."""
 
 
 def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
@@ -42,8 +50,12 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
         DataError: if there are no images, or no targets that podium can read for them.
     """
     layout = scan(root)
-    pairs, samples, truths = pair_masks(layout), rle_tables(layout, sample=True), rle_tables(layout, sample=False)
     own = sample_folders(layout)
+    pairs = pair_masks(layout)
+    if not pairs or len({p.images.path for p in pairs}) > MANY_PAIRS:
+        pairs = nested_pairs(layout) or pairs
+    masks = bool(pairs) or any(f.masks for f in own)
+    samples, truths = rle_tables(layout, sample=True), rle_tables(layout, sample=False, needed=not masks)
     draft = Draft({"name": name, "task": "segmentation", "data": {}})
     if own and own[0].masks:
         ids = own_folders(draft, layout, own)
@@ -54,18 +66,24 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     elif (table := label_table(layout, targets)) is not None:
         ids = _table(draft, layout, table)
     elif (folders := class_folders(layout)) is not None:
-        ids = _class_folders(draft, folders)
+        what = "folders of images beside each other, called like classes", "folders", "the names of the folders"
+        ids = _class_folders(draft, folders, *what)
+    elif (files := named_files(layout)) is not None:
+        what = "image names are a class and a number", "names", "what the image names begin with"
+        ids = _class_folders(draft, files, *what)
     else:
         raise _no_targets(layout)
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
-    given = value_sample(layout) if draft.tree["task"] in ("classification", "regression") else None
-    _test(draft, layout, train, given or (samples[0] if samples else None), ids, own)
+    views = draft.tree["data"].get("views", [])
+    given = value_sample(layout, views) if draft.tree["task"] in ("classification", "regression") else None
+    _test(draft, layout, pairs, given or (samples[0] if samples else None), ids, own)
     if draft.tree["task"] in ("segmentation", "instances"):
         if "train_rle" in draft.tree["data"]:
             ids = _unlisted(draft, layout, truths[0], ids)
         rle_submission(draft, layout, train[0] if train else None, samples, truths)
     else:
         value_submission(draft, given)
+    infer_lists(draft, layout, ids)
     infer_groups(draft, layout, ids)
     infer_inputs(draft, layout, ids)
     _metric(draft, layout, ids)
@@ -155,12 +173,12 @@ def _table(draft: Draft, layout: Layout, table: LabelTable) -> list[str]:
     return ids
 
 
-def _class_folders(draft: Draft, folders: ClassFolders) -> list[str]:
-    draft.put("task", "classification", "folders of images beside each other, called like classes")
+def _class_folders(draft: Draft, folders: ClassFolders, why: str, where: str, source: str) -> list[str]:
+    draft.put("task", "classification", why)
     n = len(folders.classes)
-    draft.put("data.train_images", one(folders.patterns), f"{folders.files} images in folders of {n} classes")
+    draft.put("data.train_images", one(folders.patterns), f"{folders.files} images in {where} of {n} classes")
     draft.tree["classes"] = folders.classes
-    draft.why["classes"] = "the names of the folders"
+    draft.why["classes"] = source
     if folders.val:
         draft.put("data.val_images", folders.val, "the folder's name says validation")
     if folders.test:
@@ -182,16 +200,31 @@ def _test(
         return
     wanted = set(sample.rows) if sample else set()
     alone = [f for f in own if not f.masks and (wanted <= f.images.keys() if wanted else TEST_WORDS.search(f.parent))]
-    folder, known = test_folder(layout, pairs, wanted), listed(draft.tree["data"]["train_images"])
-    if alone:
+    views = draft.tree["data"].get("views", [])
+    train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
+    folder, known = test_folder(layout, train, wanted, views), listed(draft.tree["data"]["train_images"])
+    masked = _drawn_once([p for p in pairs if p not in train])
+    tested = {p.id_of(stem) for p in masked for stem in p.images.files}
+    if masked and "test_masks" in draft.tree["data"] and wanted <= tested:
+        patterns = list(dict.fromkeys(p.images_pattern for p in masked))
+        draft.put("data.test_images", one(patterns), f"{len(tested)} images, called test, with masks")
+    elif alone:
         draft.put("data.test_images", alone[0].images_pattern, f"{len(alone[0].images)} folders with one image each")
     elif folder is not None and not (folder.pattern() in known and set(folder.files) <= set(ids)):
         reason = f"{len(folder.files)} images" + (", the ids of the sample submission" if wanted else "")
-        draft.put("data.test_images", folder.pattern(), reason)
+        draft.put("data.test_images", pattern_of(folder, pairs, views), reason)
     else:
         for key in ("test_masks", "sample_submission"):
             draft.tree["data"].pop(key, None)
             draft.why.pop(f"data.{key}", None)
+
+
+def _drawn_once(pairs: Sequence[Pairing]) -> list[Pairing]:
+    """One pair for each folder of images."""
+    first: dict[int, Pairing] = {}
+    for pair in [p for p in pairs if p not in other_drawings([o for o in pairs if o.images is p.images])]:
+        first.setdefault(id(pair.images), pair)
+    return list(first.values())
 
 
 def _metric(draft: Draft, layout: Layout, ids: Sequence[str]) -> None:

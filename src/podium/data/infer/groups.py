@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import PurePath
 
 import polars as pl
 
+from podium.data.competition import listed
 from podium.data.infer.draft import Draft
 from podium.data.infer.rle_tables import id_column
-from podium.data.layout import Layout
+from podium.data.layout import Layout, split_of
 
 GROUP_WORDS = re.compile(
     r"^(group|car|patient|subject|person|case|video|sequence|seq|scene|scan|volume|clip|series|study|slide|lesion|house|"
@@ -19,10 +21,14 @@ GROUP_WORDS = re.compile(
 )
 
 
+_ANSWERS = {"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "y", "n", ""}
+
+
 def infer_groups(draft: Draft, layout: Layout, ids: Iterable[str]) -> None:
     """Groups that belong together: a telling column of a table, or ids that share a beginning."""
     ids = list(ids)
-    if len(set(ids)) < len(ids):  # two splits use the same names
+    if len(set(ids)) < len(ids):  # two splits use the same names; or cases do: 001.png in each
+        _by_folder(draft)
         return
     by_table = _group_column(layout, set(ids))
     by_name = _group_pattern(ids)
@@ -50,6 +56,16 @@ def infer_groups(draft: Draft, layout: Layout, ids: Iterable[str]) -> None:
         )
 
 
+def _by_folder(draft: Draft) -> None:
+    """A folder of slices or frames for each case; its name stands before the ids."""
+    names = [PurePath(p).parent.name for p in listed(draft.tree["data"]["train_images"])]
+    if len(set(names)) == len(names) > 2 and not any(split_of(name) for name in names):
+        pattern = f"^(?P<group>{'|'.join(map(re.escape, names))})_"
+        draft.put("data.group", pattern, f"{len(names)} folders use the same names; remove it if they are unrelated")
+        if len(names) < 5:
+            draft.put("folds.k", len(names), f"there are {len(names)} groups to split")
+
+
 def _count(groups: dict[str, str]) -> int:
     return len(set(groups.values()))
 
@@ -72,9 +88,15 @@ def _group_column(layout: Layout, ids: set[str]) -> tuple[str, str, str, dict[st
         if rows[column].n_unique() < len(ids):
             continue
         for name in table.columns:
-            if name != column and GROUP_WORDS.match(name) and 1 < rows[name].n_unique() < len(rows):
+            if name != column and GROUP_WORDS.match(name) and _parts(rows[name]):
                 return path, column, name, {spelled[k]: v for k, v in rows.select(column, name).rows()}
     return None
+
+
+def _parts(column: pl.Series) -> bool:
+    """Whether a column could name groups: some samples share a value; but 'Group' with 0 and 1 is an answer."""
+    values = {v.lower() for v in column.to_list()}
+    return 1 < len(values) < len(column) and not values <= _ANSWERS
 
 
 def _group_pattern(ids: list[str]) -> tuple[str, dict[str, str]] | None:

@@ -21,7 +21,7 @@ from podium.data.targets import stem_of
 _TARGET_WORDS = tuple(
     re.compile(rf"^(y|({words})(_?(id|ids|name|names|value|\d+))?)$", re.IGNORECASE)
     for words in (
-        "targets?|labels?|ground_?truth|gt",
+        r"targets?|(\w+[_ ])?labels?|ground_?truth|gt",
         "class|classes|category|categories|tags?|attribute_ids",
         "diagnosis|dx|breed|species|disease|benign_malignant",
         "price|.*_price|price_.*|.*_usd|boneage|bone_age",

@@ -50,11 +50,24 @@ class RleTable:
 _CLASS_WORDS = re.compile(r"class|label|categor|(^|_)(type|organ|structure|tissue|defect)s?($|_)", re.I)
 
 
-def rle_tables(layout: Layout, *, sample: bool) -> list[RleTable]:
-    """The tables of run-length masks: the sample submissions, or the others."""
+def rle_tables(layout: Layout, *, sample: bool, needed: bool = True) -> list[RleTable]:
+    """The tables of run-length masks: the sample submissions, or the others.
+
+    Args:
+        needed: Nothing else has the masks, so that a table with a slip in it is an error; else it is passed over.
+    """
     known = {stem for f in layout.folders for stem in f.files}
-    paths = [p for p in layout.tables if bool(SAMPLE.search(p)) == sample]
-    return [t for p in paths if (t := _rle_table(layout, p, known, sample))]
+    found = []
+    for path in [p for p in layout.tables if bool(SAMPLE.search(p)) == sample]:
+        try:
+            table = _rle_table(layout, path, known, sample)
+        except DataError:
+            if needed:
+                raise
+            continue
+        if table is not None:
+            found.append(table)
+    return found
 
 
 def _rle_table(layout: Layout, path: str, known: set[str], sample: bool) -> RleTable | None:
@@ -69,7 +82,7 @@ def _rle_table(layout: Layout, path: str, known: set[str], sample: bool) -> RleT
     for name in _run_columns(table, column, sample):
         texts, left = table[name].to_list(), tuple(c for c in table.columns if c not in (column, name))
         by_class = next((c for c in left if _names_classes(table, column, c, name)), None)
-        if by_class is not None and len(set(ids)) < len(ids):
+        if by_class is not None and len(set(ids)) < len(ids) and not _of_images(ids, table[by_class].to_list()):
             labels = table[by_class].to_list()
             classes = tuple(in_order(set(labels) - {""}))
             left = tuple(c for c in left if c != by_class)
@@ -119,6 +132,13 @@ def _names_classes(table: pl.DataFrame, ids: str, column: str, runs: str) -> boo
     values = table.filter(pl.col(runs) != "")[column] if (table[runs] != "").any() else table[column]
     few = 2 <= values.n_unique() <= min(MOST_CLASSES, max(2, len(table) // 2))
     return bool(_CLASS_WORDS.search(column)) and few and column != ids
+
+
+def _of_images(ids: Sequence[str], labels: Sequence[str]) -> bool:
+    """Whether labels say what kind of image it is: the several rows of an image, one an object, all have one."""
+    rows, kinds = Counter(ids), Counter(id for id, _ in set(zip(ids, labels, strict=True)))
+    several = [id for id, n in rows.items() if n > 1]
+    return len(several) * 2 > len(rows) and all(kinds[id] == 1 for id in several)
 
 
 def _by_class(rows: Iterable[tuple[str, str, str]], classes: Sequence[str]) -> dict[str, str]:

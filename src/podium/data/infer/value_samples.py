@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -33,9 +34,14 @@ class ValueTable:
     classes: tuple[str, ...] = ()
 
 
-def value_sample(layout: Layout) -> ValueTable | None:
-    """The sample submission with a value or several for each test image; None if there is none."""
+def value_sample(layout: Layout, views: Sequence[str] = ()) -> ValueTable | None:
+    """The sample submission with a value or several for each test image; None if there is none.
+
+    Args:
+        views: What image names end with, where a sample has several.
+    """
     stems = {stem for f in layout.folders for stem in f.files}
+    stems |= {stem.rpartition("_")[0] for stem in stems if stem.rpartition("_")[2] in views}
     for path, table in layout.tables.items():
         if not SAMPLE.search(path) or table.is_empty():
             continue

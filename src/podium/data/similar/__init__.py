@@ -70,7 +70,7 @@ def search_similar(seen: Signatures, limits: Limits | None = None) -> Similar:
     copy, crop = duplicates(seen, _among(rows, near), over, limits)
     called = np.flatnonzero(copy | crop)
     telling = np.ones(len(near), bool)
-    telling[called] = doubt(pictures, near.take(called), over.take(called), limits.rest) <= limits.distinct
+    telling[called] = doubt(pictures, near.take(called), over.take(called)) <= limits.distinct
     kept = np.flatnonzero(telling)
     return judge(seen, copies, _among(rows, near.take(kept)), over.take(kept), limits)
 

@@ -27,6 +27,8 @@ MARGIN = 0.125
 
 ROUNDS = 3
 
+AXES = 8.0
+
 BLOCKS, SPOTS = 4, 16
 """The picture is cut into BLOCKS x BLOCKS parts, and SPOTS x SPOTS, to see whether one of them differs."""
 
@@ -83,14 +85,12 @@ def pyramid(thumbs: NDArray[np.floating]) -> Pyramid:
     return Pyramid(*out)
 
 
-def doubt(pictures: Pyramid, pairs: Candidates, over: Overlays, least: float) -> Floats:
+def doubt(pictures: Pyramid, pairs: Candidates, over: Overlays) -> Floats:
     """How much each pair differs, as a share of what the more symmetric of the two differs from itself turned.
 
-    What differs no more than that is no evidence of one image: one plain disc is like another.
-
-    Args:
-        least: A pair that differs less may be of mirror images: of the seven turns the fourth nearest counts, not the
-            nearest.
+    What differs no more than that is no evidence of one image: one plain disc is like another. A picture with mirror
+    axes is like itself in up to three of the seven turns, a disc in all: a pair that differs much less than the fourth
+    nearest turn (`AXES` times) is of one picture, though its own mirror image differs no more.
     """
     rows = np.unique(np.r_[pairs.a, pairs.b])
     turned = Candidates(np.tile(rows, 7), np.tile(rows, 7), np.repeat(np.arange(1, 8), len(rows)))
@@ -98,7 +98,7 @@ def doubt(pictures: Pyramid, pairs: Candidates, over: Overlays, least: float) ->
     nearest, fourth = (
         np.minimum(d[np.searchsorted(rows, pairs.a)], d[np.searchsorted(rows, pairs.b)]) for d in itself[[0, 3]]
     )
-    return np.asarray(over.rest / np.maximum(np.where(over.rest < least, fourth, nearest), 1e-9), np.float32)
+    return np.asarray(over.rest / np.maximum(np.maximum(nearest, fourth / AXES), 1e-9), np.float32)
 
 
 def overlay(pictures: Pyramid, pairs: Candidates, workers: int = WORKERS) -> Overlays:

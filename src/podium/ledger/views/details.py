@@ -11,6 +11,7 @@ from typing import Any
 
 from podium.ledger.attempt import Attempt
 from podium.ledger.changes import change_text
+from podium.ledger.fitted import read_fitted
 from podium.ledger.verdict.sentence import digits
 from podium.ledger.views.curves import Curve, mean_curve, read_curves, to_text
 from podium.ledger.views.words import printable, signed
@@ -95,6 +96,7 @@ class Details:
             "curves": {"attempt": [c.tree() for c in own], "parent": [c.tree() for c in parents]},
             "environment": self.environment(),
             "code": a.code,
+            "fitted": read_fitted(a.folder),
             "reproduce": f"podium reproduce {a.id}",
         }
 
@@ -113,6 +115,7 @@ class Details:
         facts = {"why": printable(a.why), "link": printable(a.link)}
         facts |= {"change": change_text({}, None)} if not a.change and a.parent is not None else {}
         lines = [title, *_facts({"change": _lines_of(a)}), *_facts({k: v for k, v in facts.items() if v})]
+        lines += _facts({"fitted": _fitted(a)} if a.recipe.predict.tuned and a.runs else {})
         if a.crown and a.crown.by == "person":
             lines += _facts({"overruled": printable(f"by a person, {a.crown.at[:16]}: {a.crown.why}")})
         return lines + _facts({"verdict": str(a.verdict)} if a.verdict else {})
@@ -174,6 +177,16 @@ class Details:
 
 def _lines_of(attempt: Attempt) -> str:
     return "\n".join(printable(change_text({key: pair}, attempt.parent)) for key, pair in attempt.change.items())
+
+
+def _fitted(attempt: Attempt) -> str:
+    """The values that "tuned" stands for: for the test set, and for each fold."""
+    final, runs = read_fitted(attempt.folder), [(run, read_fitted(run.folder)) for run in attempt.runs if run.seed == 0]
+    lines = []
+    for key in attempt.recipe.predict.tuned:
+        folds = ", ".join(f"fold {run.fold} {known.get(key)}" for run, known in runs)
+        lines.append(f"{key} = {final.get(key, 'not yet')} for the test set; without its own samples {folds}")
+    return "\n".join(lines)
 
 
 def _facts(facts: Mapping[str, str]) -> list[str]:

@@ -20,6 +20,7 @@ from podium.data.targets import IGNORED, class_order, read_overlapping
 from podium.data.tiles import TILE, one_picture, tile, write_tiles
 from podium.errors import LedgerError
 from podium.ledger.attempt import Attempt
+from podium.ledger.fitted import settled
 from podium.ledger.views.gains import Gain, Gains
 from podium.recipe import Recipe
 
@@ -87,11 +88,12 @@ class Sides:
     def _decided(self, side: Attempt, gain: Gain, shape: tuple[int, int]) -> NDArray[Any]:
         """The mean out-of-fold prediction of a side's seeds, as it stands in a submission."""
         assert self.decide is not None
-        probs = [_stored(run.folder / "oof", gain.id) for run in side.runs if run.fold == gain.fold]
+        runs = [run for run in side.runs if run.fold == gain.fold]
+        probs = [_stored(run.folder / "oof", gain.id) for run in runs]
         if any(p.shape != probs[0].shape for p in probs):
             probs = probs[:1]
         mean = np.asarray(np.mean(probs, axis=0).round(), np.uint8) if len(probs) > 1 else probs[0]
-        return self.decide(side.recipe, mean, shape)
+        return self.decide(settled(side.recipe, runs[0].folder), mean, shape)
 
     # ------------------------------------------------------------------ values
 

@@ -12,6 +12,7 @@ from podium.training.tasks.tables import ClassesTask, LabelsTask, NumbersTask, T
 __all__ = [
     "ClassMapTask",
     "MaskTask",
+    "NumbersTask",
     "ObjectsTask",
     "PlanesTask",
     "TableTask",

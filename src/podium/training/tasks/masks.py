@@ -20,7 +20,7 @@ from podium.data.targets import class_order
 from podium.errors import ConfigError
 from podium.formats import bits
 from podium.metrics import Metric, compare_maps, compare_masks, compare_objects
-from podium.recipe import Recipe
+from podium.recipe import TUNED, Recipe
 from podium.training.feed import Fed
 from podium.training.losses import IGNORED, Kind
 from podium.training.tasks.base import Array, Task
@@ -29,6 +29,9 @@ Pixels = NDArray[np.uint8]
 
 MOST_PLANES = 7
 """Classes that may overlap and share a byte a pixel while they are augmented; the eighth bit says ignored."""
+
+TIDYING = ("smooth", "fill_holes", "min_area", "largest", "hull", "empty_area", "empty_peak")
+"""Keys of [predict] that change a mask once it is cut."""
 
 SMALLEST_OBJECT = 8
 """Pixels of the smallest object that is told apart, where `predict.min_area` is unset."""
@@ -70,8 +73,11 @@ class MaskTask(Task):
 
     def min_areas(self, unset: int) -> list[int]:
         """Pixels of the smallest part that is kept, of each output."""
-        least = self.recipe.predict.min_area or unset
-        return least if isinstance(least, list) else [least] * self.outputs
+        return self._of_each(self.recipe.predict.settled.min_area, unset)
+
+    def _of_each(self, given: Any, unset: int) -> list[int]:
+        value = given or unset
+        return value if isinstance(value, list) else [value] * self.outputs
 
     @abstractmethod
     def truth(self, store: Store, row: int) -> Array:
@@ -91,7 +97,7 @@ class PlanesTask(MaskTask):
     """Masks of one class, or of several that may overlap."""
 
     kind: Kind = "planes"
-    reads = ("threshold", "fill_holes", "min_area", "largest")
+    reads = ("threshold", *TIDYING)
 
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe) -> None:
         names = class_order(competition)
@@ -111,14 +117,22 @@ class PlanesTask(MaskTask):
         return logits.sigmoid()
 
     def decided(self, probs: Pixels, shape: tuple[int, int], preprocess: Preprocess) -> Array:
-        config = self.recipe.predict
-        mask = preprocess.mask_at(probs, shape, config.threshold)
-        planes = np.moveaxis(mask.reshape(*shape, -1), 2, 0)
-        if not (config.fill_holes or config.min_area or config.largest):
+        config = self.recipe.predict.settled
+        assert config.threshold != TUNED
+        planes = np.moveaxis(preprocess.mask_at(probs, shape, config.threshold).reshape(*shape, -1), 2, 0)
+        if not any(getattr(config, key) for key in TIDYING):
             return planes
-        each = zip(planes, self.min_areas(1), strict=True)
+        assert config.empty_peak != TUNED
+        assert config.smooth != TUNED
+        least, empty = self.min_areas(1), self._of_each(config.empty_area, 1)
+        peaks = probs.max((0, 1), initial=0) > np.floor(255 * (config.empty_peak or 0))
+        how: dict[str, Any] = {"smooth": config.smooth, "fill_holes": config.fill_holes}
+        how |= {"largest": config.largest, "hull": config.hull}
         return np.stack(
-            [tidied(p, fill_holes=config.fill_holes, min_area=least, largest=config.largest) for p, least in each]
+            [
+                tidied(plane & there, min_area=least[k], empty_area=empty[k], **how)
+                for k, (plane, there) in enumerate(zip(planes, peaks, strict=True))
+            ]
         )
 
     def truth(self, store: Store, row: int) -> Array:
@@ -185,8 +199,9 @@ class ObjectsTask(MaskTask):
         return logits.sigmoid()
 
     def decided(self, probs: Pixels, shape: tuple[int, int], preprocess: Preprocess) -> Array:
-        config = self.recipe.predict
+        config = self.recipe.predict.settled
         assert isinstance(config.threshold, float)
+        assert isinstance(config.rim, float)
         (least,) = set(self.min_areas(SMALLEST_OBJECT))
         return split_objects(
             preprocess.restore(probs, shape), threshold=config.threshold, rim=config.rim, min_area=least
@@ -228,7 +243,7 @@ def _planes(masks: Tensor, task: MaskTask) -> tuple[Tensor, Tensor | None]:
     """Masks of a bit a class as planes (N, outputs, H, W), and 1 where they count."""
     shifts = torch.arange(task.outputs, device=masks.device, dtype=torch.uint8).view(1, -1, 1, 1)
     planes = ((masks.unsqueeze(1) >> shifts) & 1).float()
-    if task.recipe.augment.border != "ignore":
+    if task.recipe.augment.border != "ignore" and not task.recipe.pseudo.sure:
         return planes, None
     counted = (masks != task.recipe.augment.ignore_label).float().unsqueeze(1)
     return planes * counted, counted

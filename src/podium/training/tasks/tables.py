@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from podium.data.adjust import rated, shifted, tempered
 from podium.data.competition import Competition
 from podium.data.loader import Batch, Table
 from podium.data.metadata import Metadata
 from podium.data.samples import Sample
 from podium.data.targets import class_order
 from podium.metrics import Metric
-from podium.recipe import Recipe
+from podium.recipe import TUNED, Recipe
 from podium.training.feed import Fed
 from podium.training.losses import Kind
 from podium.training.tasks.base import Array, Task
@@ -93,8 +94,18 @@ class TableTask(Task):
     def truth(self, targets: Floats) -> Array:
         """Targets (N, T) as metrics want them: (N,) of one number or class index, else (N, columns)."""
 
+    def adjusted(self, probs: Array) -> Array:
+        """Predictions (N, outputs) as [predict] wants them, same shape; of classes and labels, probabilities."""
+        config = self.recipe.predict.settled
+        assert isinstance(config.temperature, float)
+        probs = tempered(probs, config.temperature, exclusive=self.kind == "labels")
+        if "threshold" not in self.reads:
+            return probs
+        assert config.threshold != TUNED
+        return shifted(probs, config.threshold)
+
     def predicted(self, probs: Array) -> Array:
-        """Predictions (N, outputs) as metrics want them."""
+        """Predictions (N, outputs), `adjusted`, as metrics want them."""
         return probs[:, 0] if self.outputs == 1 else probs
 
 
@@ -104,6 +115,7 @@ class ClassesTask(TableTask):
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe) -> None:
         super().__init__(competition, metric, recipe, class_order(competition))
         self.kind: Kind = "planes" if self.outputs == 1 else "labels"
+        self.reads = ("temperature", "threshold") if self.outputs == 1 else ("temperature",)
         self.numbers = np.array([competition.classes[name] for name in self.names], np.float64)
 
     def encode(self, targets: Floats) -> NDArray[np.float32]:
@@ -130,6 +142,7 @@ class LabelsTask(TableTask):
     """Several labels a sample, each there or not."""
 
     kind: Kind = "planes"
+    reads = ("temperature", "threshold")
 
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe) -> None:
         super().__init__(competition, metric, recipe, class_order(competition))
@@ -157,6 +170,7 @@ class NumbersTask(TableTask):
 
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe) -> None:
         super().__init__(competition, metric, recipe, list(competition.data.targets))
+        self.reads = ("clip", "cuts", "lowest") if metric.whole_numbers and self.outputs == 1 else ("clip",)
         self.log = False
         self.mean = self.low = self.high = np.zeros(self.outputs)
         self.sd = np.ones(self.outputs)
@@ -192,6 +206,15 @@ class NumbersTask(TableTask):
         )
         numbers = logits * sd + mean
         return (torch.expm1(numbers) if self.log else numbers).clamp(low, high)
+
+    def adjusted(self, probs: Array) -> Array:
+        config, values = self.recipe.predict.settled, np.asarray(probs)
+        if config.clip is not None and config.clip != TUNED:
+            low, high = config.clip
+            values = np.minimum(np.maximum(values, low), high)
+        if config.cuts is not None and config.cuts != TUNED:
+            values = rated(values, config.cuts, config.lowest)
+        return values
 
     def truth(self, targets: Floats) -> Array:
         return targets[:, 0] if self.outputs == 1 else targets

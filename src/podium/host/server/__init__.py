@@ -1,0 +1,1 @@
+"""The leaderboard server: competitions, teams, submissions, standings; for browsers and the official kaggle client."""

@@ -1,0 +1,89 @@
+"""The application: all routes behind the guard, and errors as clients print them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from podium.errors import ConfigError, PodiumError
+from podium.host import pages
+from podium.host.server import kaggle_api, rest, rest_organiser, rest_people, sse, transfer
+from podium.host.server.api_page import api_page
+from podium.host.server.graders import Graders
+from podium.host.server.guard import App, Guard
+from podium.host.server.host import Host
+from podium.host.server.refusals import Refusal
+from podium.host.server.services import Services
+
+log = logging.getLogger("podium.host")
+
+
+def make_app(host: Host, *, grade: bool = True) -> App:
+    """The host as an ASGI application.
+
+    Args:
+        grade: Whether to grade what is submitted; another process may do so instead.
+    """
+    graders = Graders(host) if grade else None
+
+    @contextlib.asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        if graders:
+            graders.start()
+        yield
+        if graders:
+            graders.stop()
+
+    app = FastAPI(title=host.config.name, version="1", lifespan=life, docs_url=None, redoc_url=None)
+    app.state.services, app.state.feed, app.state.graders = Services(host), sse.Feed(host), graders
+    for module in (kaggle_api, transfer, rest, rest_people, rest_organiser, sse):
+        app.include_router(module.router)
+    app.include_router(pages.router)
+    app.add_exception_handler(PodiumError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(Exception, _broken)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(api_page(app.openapi()))
+
+    return Guard(app, host.config.hosts, host.config.upload_seconds)
+
+
+def failure(status: int, message: str) -> Response:
+    """An error as the kaggle client reads it: what is in ``message`` is printed."""
+    return JSONResponse({"code": status, "message": message}, status)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    if isinstance(error, Refusal):
+        return failure(error.status, error.message)
+    if isinstance(error, ConfigError):
+        return failure(400, "; ".join(filter(None, [error.found, error.expected, error.remedy])))
+    log.error("%s", error)
+    return failure(503, "the host cannot do that now; its organisers can see why")
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+    return failure(422, told[:1000].encode("utf-8", "replace").decode())
+
+
+async def _plain(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    answer = failure(error.status_code, str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    log.error("a request failed", exc_info=error)
+    return failure(500, "the host failed; its organisers can see why")

@@ -1,0 +1,170 @@
+"""What requests are served with, and who asks: tokens, keys, sessions, and how often."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from podium.host.server.accounts import Session, User, same_secret
+from podium.host.server.competitions import Hosted
+from podium.host.server.downloads import Downloads
+from podium.host.server.host import Host
+from podium.host.server.refusals import Forbidden, Unauthorised
+from podium.host.server.throttle import Throttle
+
+COOKIE = "podium_session"
+CSRF_HEADER = "x-csrf-token"
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass
+class Services:
+    """A host and what the server keeps in memory about its visitors."""
+
+    host: Host
+    downloads: Downloads = field(init=False)
+    requests: Throttle = field(init=False)
+    failures: Throttle = field(init=False)
+
+    def __post_init__(self) -> None:
+        config = self.host.config
+        self.downloads = Downloads(self.host)
+        self.requests = Throttle(config.requests_a_minute, 60)
+        self.failures = Throttle(config.logins_a_quarter, 15 * 60)
+
+    def log_in(self, name: str, password: str, address: str) -> tuple[str, Session]:
+        """The cookie and session of a user; slowed down for a name and an address after failures.
+
+        Raises:
+            Unauthorised: if name and password do not belong together.
+            TooMany: after too many failures.
+        """
+        keys = (f"name {name.casefold()[:60]}", f"address {address}")
+        for key in keys:
+            self.failures.allow(key)
+        try:
+            return self.host.accounts.log_in(name, password, self.host.now())
+        except Unauthorised:
+            for key in keys:
+                self.failures.take(key)
+            raise
+
+    def user(self, request: Request) -> User | None:
+        """Who asks: by token, key or session; None if nobody says so.
+
+        Raises:
+            Unauthorised: if what they show is not valid (any more).
+            TooMany: if they ask too often.
+        """
+        address = request.client.host if request.client else "?"
+        header = request.headers.get("authorization", "")
+        found = self._by_header(header, address) if header else self._by_session(request)
+        self.requests.take(f"user {found.id}" if found else f"address {address}")
+        return found
+
+    def session(self, request: Request) -> Session | None:
+        """The session of a browser, if it has one."""
+        cookie = request.cookies.get(COOKIE)
+        return self.host.accounts.session(cookie, self.host.now()) if cookie else None
+
+    def _by_header(self, header: str, address: str) -> User:
+        key = f"token {address}"
+        self.failures.allow(key)
+        kind, _, value = header.partition(" ")
+        user = None
+        if kind.lower() == "bearer":
+            user = self.host.accounts.of_token(value.strip())
+        elif kind.lower() == "basic":
+            name, password = _basic(value)
+            user = self.host.accounts.of_key(name, password)
+        if user is None:
+            self.failures.take(key)
+            raise Unauthorised("the token is not valid", remedy="ask the organisers for one")
+        return user
+
+    def _by_session(self, request: Request) -> User | None:
+        session = self.session(request)
+        if session is None:
+            return None
+        if request.method not in SAFE:
+            require_csrf(session, request.headers.get(CSRF_HEADER, ""))
+        return session.user
+
+
+def require_csrf(session: Session, given: str) -> None:
+    """Refuse a request that a browser was tricked into: it lacks the session's secret.
+
+    Raises:
+        Forbidden: if so.
+    """
+    if not same_secret(given, session.csrf):
+        raise Forbidden("this form is not of this session", remedy="load the page again")
+
+
+def _basic(value: str) -> tuple[str, str]:
+    try:
+        name, _, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, password
+
+
+def services_of(request: Request) -> Services:
+    """The services that the application was made with."""
+    found: Services = request.app.state.services
+    return found
+
+
+def anyone(request: Request) -> User | None:
+    """Who asks, if they say so."""
+    return services_of(request).user(request)
+
+
+def require_user(request: Request) -> User:
+    """Who asks.
+
+    Raises:
+        Unauthorised: if they do not say so.
+    """
+    user = services_of(request).user(request)
+    if user is None:
+        raise Unauthorised("this needs a login or a token", remedy="Authorization: Bearer TOKEN")
+    return user
+
+
+def require_organiser(request: Request) -> User:
+    """Who asks, an organiser.
+
+    Raises:
+        Refusal: to all others.
+    """
+    user = require_user(request)
+    if not user.organiser:
+        raise Forbidden("this is for organisers")
+    return user
+
+
+def competition_of(slug: str, request: Request) -> Hosted:
+    """The competition that an address names.
+
+    Raises:
+        Unknown: if there is none.
+    """
+    return services_of(request).host.competitions.get(slug)
+
+
+def host_of(request: Request) -> Host:
+    """The host."""
+    return services_of(request).host
+
+
+Anyone = Annotated[User | None, Depends(anyone)]
+Somebody = Annotated[User, Depends(require_user)]
+Organiser = Annotated[User, Depends(require_organiser)]
+Of = Annotated[Hosted, Depends(competition_of)]
+TheHost = Annotated[Host, Depends(host_of)]
+TheServices = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,68 @@
+"""The routes that bytes go through: PUT of an upload, GET of a download."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import ClientDisconnect
+
+from podium.errors import StorageError
+from podium.host.server.downloads import Piece
+from podium.host.server.services import Services, TheServices
+from podium.host.server.uploads import Arrival
+
+router = APIRouter(tags=["files"])
+
+_CHUNK = 1 << 18
+_RANGED = {206: {"description": "A part of the file"}, 416: {"description": "The range lies behind its end"}}
+
+
+@router.put("/api/v1/uploads/{token}", include_in_schema=False)
+@router.put("/api/uploads/{token}", summary="Send the bytes of an upload")
+async def put(token: str, request: Request) -> Response:
+    """The raw bytes of the file; may be sent again until the submission is made. No login: the token is the right."""
+    services: Services = request.app.state.services
+    services.requests.take(f"upload {request.client.host if request.client else '?'}")
+    arrival = await run_in_threadpool(Arrival, services.host, token)
+    try:
+        async for chunk in request.stream():
+            for at in range(0, len(chunk), _CHUNK):
+                await run_in_threadpool(arrival.write, chunk[at : at + _CHUNK])
+        await run_in_threadpool(arrival.finish)
+    except ClientDisconnect:
+        return Response(status_code=400)
+    except StorageError:
+        return JSONResponse({"code": 503, "message": "the host's disk is full; nothing was used of the quota"}, 503)
+    finally:
+        arrival.abandon()
+    return JSONResponse({"ok": True}, 201)
+
+
+@router.get("/api/v1/downloads/{token}/{name}", include_in_schema=False)
+@router.get("/api/downloads/{token}/{name}", summary="Fetch a file", responses=_RANGED)  # type: ignore[arg-type]
+def get(token: str, name: str, request: Request, services: TheServices) -> Response:
+    """One download, or the rest of it (`Range` with `If-Range`). No login: the signed address is the right."""
+    services.requests.take(f"download {request.client.host if request.client else '?'}")
+    piece = services.downloads.open(token, request.headers)
+    return StreamingResponse(_sent(piece), 206 if piece.partial else 200, piece.headers)
+
+
+async def _sent(piece: Piece) -> AsyncIterator[bytes]:
+    parts = _read(piece)
+    while chunk := await run_in_threadpool(next, parts, b""):
+        yield chunk
+
+
+def _read(piece: Piece) -> Iterator[bytes]:
+    with open(piece.file.path, "rb") as f:
+        f.seek(piece.start)
+        left = piece.stop - piece.start
+        while left:
+            chunk = f.read(min(_CHUNK, left))
+            if not chunk:
+                return
+            left -= len(chunk)
+            yield chunk

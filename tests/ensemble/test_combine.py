@@ -1,0 +1,76 @@
+"""Stacks and trees: they find what was planted, and honest scores stay honest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from podium.ensemble.combine import Boost, Mean, Stack
+from podium.ensemble.survey import Survey
+
+
+def labels(seed: int, n: int = 400, noise: tuple[float, ...] = (1.0, 2.0, 30.0)) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 2, (n, 1)).astype(float)
+    logits = np.stack([2 * truth - 1 + rng.normal(0, s, truth.shape) for s in noise])
+    return 1 / (1 + np.exp(-logits)), truth
+
+
+def loss(p: np.ndarray, y: np.ndarray) -> float:
+    p = np.clip(p, 1e-9, 1 - 1e-9)
+    return float(-(y * np.log(p) + (1 - y) * np.log1p(-p)).mean())
+
+
+@pytest.mark.parametrize("kind", [Stack, Boost])
+def test_a_stack_beats_the_mean_on_samples_it_has_not_seen(kind: type) -> None:
+    (x, y), (new, truth) = labels(0), labels(1)
+    fitted = kind.fit("planes", x, y)
+    assert loss(fitted(new), truth) < loss(Mean(np.ones(3, np.int64))(new), truth)
+
+
+def test_a_stack_weighs_those_that_know() -> None:
+    weights = Stack.fit("planes", *labels(0)).weights
+    assert weights[0] > weights[1] > weights[2]
+    assert weights.min() >= 0
+
+
+def test_a_stack_of_numbers_finds_the_mixture_and_the_constant() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(50, 10, (3, 400, 1))
+    y = 0.6 * x[0] + 0.3 * x[2] + 7
+    fitted = Stack.fit("values", x, y)
+    np.testing.assert_allclose(fitted(x), y, atol=0.6)
+    np.testing.assert_allclose(fitted.weights, [0.6, 0, 0.3], atol=0.05)
+
+
+@pytest.mark.parametrize("kind", [Stack, Boost])
+def test_probabilities_of_classes_sum_to_one(kind: type) -> None:
+    rng = np.random.default_rng(0)
+    truth = np.eye(4)[rng.integers(0, 3, 200)]  # the fourth class never occurs
+    powers = np.exp(truth * 2 + rng.normal(0, 1, (2, 200, 4)))
+    x = powers / powers.sum(2, keepdims=True)
+    found = kind.fit("labels", x, truth)(x)
+    np.testing.assert_allclose(found.sum(1), 1)
+    assert (found.argmax(1) == truth.argmax(1)).mean() > 0.8
+
+
+def test_trees_of_a_label_that_never_occurs() -> None:
+    x = np.random.default_rng(0).random((2, 50, 2))
+    truth = np.stack([(x[0, :, 0] > 0.5), np.zeros(50)], 1).astype(float)
+    found = Boost.fit("planes", x, truth)(x)
+    assert found[:, 1].max() < 1e-9
+
+
+def test_correlation_and_disagreement_are_numpys() -> None:
+    rng = np.random.default_rng(0)
+    predicted, survey = rng.random((3, 90)), Survey(3)
+    for fold in range(3):
+        own = predicted[:, 30 * fold : 30 * fold + 30]
+        survey.add(fold, own, rng.random(30), own > 0.5)
+    np.testing.assert_allclose(survey.correlation, np.corrcoef(predicted))
+    hard = predicted > 0.5
+    assert survey.disagreement[0, 2] == pytest.approx((hard[0] != hard[2]).mean())
+    assert survey.disagreement[1, 1] == 0
+    gram, _ = survey.least_squares(but=1)
+    kept = np.delete(predicted, slice(30, 60), axis=1)
+    np.testing.assert_allclose(gram, kept @ kept.T)

@@ -1,0 +1,326 @@
+"""A competition from its start to after its end, by the server's clock."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from hosting import NOON
+from podium.errors import ConfigError
+from podium.host.server import submissions as subs
+from podium.host.server.quota import limits
+from podium.host.server.refusals import Conflict, Forbidden, Refusal, TooMany, Unknown
+from podium.host.server.shares import pooled, publish, shares, withdraw
+from podium.host.server.standings import my_standing, standings
+from podium.host.server.teams import baseline_team, enter, team_of
+from podium.host.server.uploads import start_upload
+
+
+def names(house, viewer=None, **more):
+    return [row.name for row in standings(house.host, house.hosted, viewer, **more)]
+
+
+def test_scores_are_those_of_the_metric(house):
+    made = house.submit("alice", 0.2)
+    house.grade()
+    seen = subs.submission(house.host, made.id, house.users["alice"])
+    rng = np.random.default_rng(0)
+    dice = {}
+    for id in house.ids:
+        given, truth = house.truth[id] ^ (rng.random((24, 32)) < 0.2), house.truth[id]
+        dice[id] = 2 * (given & truth).sum() / (given.sum() + truth.sum())
+    parts = {
+        p: np.mean([dice[i] for i, u in zip(house.ids, house.usage, strict=True) if u == p])
+        for p in ("Public", "Private")
+    }
+    assert seen.public == pytest.approx(parts["Public"], abs=1e-12)
+    assert seen.private is None
+    house.clock.forward(days=31)
+    assert subs.submission(house.host, made.id, house.users["alice"]).private == pytest.approx(
+        parts["Private"], abs=1e-12
+    )
+
+
+def test_nothing_before_the_start_in_a_pause_or_after_the_end_where_it_is_refused(house):
+    house.rules(start="2031-05-02T00:00:00Z")
+    with pytest.raises(Forbidden, match="begins at 2031-05-02 00:00 UTC"):
+        house.submit("alice")
+    assert team_of(house.host, "cars", house.users["alice"]) is None  # nor was a team made
+    house.clock.forward(days=1)
+    house.submit("alice")
+    house.rules(paused=True)
+    with pytest.raises(Forbidden, match="paused"):
+        house.submit("alice", seed=1)
+    house.rules(paused=False, late="refused")
+    house.clock.forward(days=40)
+    with pytest.raises(Forbidden, match="ended at"):
+        house.submit("alice", seed=1)
+
+
+def test_late_ones_are_graded_and_never_rank(house):
+    house.submit("alice", 0.3)
+    house.grade()
+    house.clock.forward(days=31)
+    late = house.submit("alice", 0.01)
+    house.grade()
+    late = subs.submission(house.host, late.id, house.users["alice"])
+    assert late.late
+    assert late.status == "scored"
+    assert late.public > my_standing(house.host, house.hosted, house.users["alice"]).score
+    assert my_standing(house.host, house.hosted, house.users["alice"], private=True).entries == 1
+
+
+def test_daily_and_total_limits(house):
+    house.rules(daily_limit=2, total_limit=3)
+    house.submit("alice", seed=1)
+    house.submit("alice", seed=2)
+    mine = team_of(house.host, "cars", house.users["alice"])
+    with pytest.raises(Refusal, match=r"2 of 2 submissions on 2031-05-01 \(UTC\)") as refused:
+        house.submit("alice", seed=3)
+    assert "it resets at 2031-05-02 00:00 UTC, in 12 h 00 min" in refused.value.message
+    house.clock.forward(hours=12)
+    house.submit("alice", seed=3)
+    with pytest.raises(Refusal, match="3 of 3 submissions in all"):
+        house.submit("alice", seed=4)
+    found = limits(house.host, house.hosted, mine.id)
+    assert (found.today, found.total, found.allowed, found.by_total) == (1, 3, 0, True)
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_failed_ones_use_the_quota_if_the_rules_say_so(house, counted):
+    house.rules(failed_count=counted)
+    house.send("alice", b"img,rle_mask\ncar3_01.jpg,1 2 3\n")
+    house.grade()
+    mine = team_of(house.host, "cars", house.users["alice"])
+    assert limits(house.host, house.hosted, mine.id).today == counted
+    assert subs.submissions(house.host, house.hosted, mine.id)[0].status == "failed"
+
+
+def test_many_bad_files_are_slowed_down_all_the_same(house):
+    house.rules(submissions_an_hour=3)
+    for n in range(3):
+        house.send("alice", b"bad %d" % n)
+        house.grade()
+    with pytest.raises(TooMany, match="3 submissions within an hour"):
+        house.send("alice", b"bad 4")
+    house.clock.forward(minutes=61)
+    house.send("alice", b"bad 4")
+
+
+def test_the_same_content_is_recognised_and_uses_nothing(house):
+    first = house.submit("alice", message="one")
+    with pytest.raises(Conflict, match=f'this very file was submitted before, as {first.id} "one"'):
+        house.submit("alice")
+    house.submit("bob")
+    organiser = house.user("olga", organiser=True)
+    same = subs.same_content(house.host, house.hosted, organiser)
+    assert [(s["teams"], s["ids"]) for s in same] == [([1, 2], [1, 2])]
+
+
+def test_two_at_once_cannot_share_the_last_slot(house):
+    house.rules(daily_limit=3)
+    house.submit("alice", seed=0)
+    user, data = house.users["alice"], [house.csv(0.1, n).read_bytes() for n in range(1, 9)]
+    tokens = [start_upload(house.host, house.hosted, user, "a.csv", len(d)) for d in data]
+    for token, content in zip(tokens, data, strict=True):
+        house.put(token, content)
+    told, gate = [], threading.Barrier(8)
+
+    def hand_in(token):
+        gate.wait()
+        try:
+            told.append(subs.hand_in(house.host, house.hosted, user, token, "").id)
+        except Refusal as error:
+            told.append(error.found)
+
+    threads = [threading.Thread(target=hand_in, args=(t,)) for t in tokens]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert sum(isinstance(t, int) for t in told) == 2
+    assert sum("quota is used up" in str(t) for t in told) == 6
+
+
+def test_cancelled_ones_use_nothing_and_are_not_graded(house):
+    made = house.submit("alice")
+    cancelled = subs.cancel(house.host, made.id, house.users["alice"])
+    assert cancelled.status == "cancelled"
+    mine = team_of(house.host, "cars", house.users["alice"])
+    assert limits(house.host, house.hosted, mine.id).today == 0
+    house.grade()
+    assert subs.submission(house.host, made.id, house.users["alice"]).public is None
+    again = house.submit("alice")  # the same file: the first was taken back
+    house.grade()
+    with pytest.raises(Conflict, match="is scored and cannot be cancelled"):
+        subs.cancel(house.host, again.id, house.users["alice"])
+    subs.cancel(house.host, again.id, house.user("olga", organiser=True))
+    assert names(house) == []
+
+
+def test_rescoring_keeps_the_old_scores_in_the_record_and_on_the_board_until_the_new_come(house):
+    made = house.submit("alice", 0.2)
+    house.grade()
+    before = my_standing(house.host, house.hosted, house.users["alice"]).score
+    spec = house.hosted.folder / "competition.toml"
+    spec.write_text(spec.read_text().replace('metric = "dice"', 'metric = "iou"'))
+    olga = house.user("olga", organiser=True)
+    with pytest.raises(Forbidden):
+        subs.rescore(house.host, house.hosted, house.users["alice"])
+    assert subs.rescore(house.host, house.hosted, olga) == 1
+    assert my_standing(house.host, house.hosted, house.users["alice"]).score == before
+    house.grade()
+    after = my_standing(house.host, house.hosted, house.users["alice"]).score
+    assert after < before
+    assert [(g["metric"], g["public"]) for g in subs.history(house.host, made.id, olga)] == [
+        ("dice", before),
+        ("iou", after),
+    ]
+
+
+def test_picks_are_the_best_in_public_unless_chosen_and_final_at_the_end(house):
+    house.rules(final_picks=1)
+    good, bad = house.submit("alice", 0.05), house.submit("alice", 0.4, seed=1)
+    house.submit("bob", 0.2, seed=2)
+    house.grade()
+    alice, bob = house.users["alice"], house.users["bob"]
+    with pytest.raises(Unknown, match="3 is no scored submission of your team"):
+        subs.pick(house.host, house.hosted, alice, [3])
+    with pytest.raises(Refusal, match="2 picks"):
+        subs.pick(house.host, house.hosted, alice, [good.id, bad.id])
+    subs.pick(house.host, house.hosted, alice, [bad.id])
+    with pytest.raises(Forbidden, match="not revealed"):
+        standings(house.host, house.hosted, house.user("olga", organiser=True), private=True)
+    house.clock.forward(days=31)
+    with pytest.raises(Forbidden, match="picks are final"):
+        subs.pick(house.host, house.hosted, alice, [good.id])
+    assert names(house) == ["alice", "bob"]
+    assert names(house, private=True) == ["bob", "alice"]
+    row = my_standing(house.host, house.hosted, bob, private=True)
+    assert (row.rank, row.public_rank, row.shake, row.medal) == (1, 2, 1, "gold")
+
+
+def test_the_private_board_is_revealed_by_the_servers_clock_or_by_hand(house):
+    house.submit("alice")
+    house.grade()
+    house.rules(reveal="by hand")
+    house.clock.forward(days=31)
+    with pytest.raises(Forbidden):
+        standings(house.host, house.hosted, None, private=True)
+    house.rules(revealed=True)
+    assert names(house, private=True) == ["alice"]
+    house.clock.now = NOON
+    with pytest.raises(Forbidden):  # by hand too only once it has ended
+        standings(house.host, house.hosted, None, private=True)
+
+
+def test_equal_scores_go_to_the_earlier_and_the_board_may_be_of_the_latest(house):
+    data = house.csv(0.1).read_bytes()
+    house.send("bob", data)
+    house.clock.forward(minutes=1)
+    house.send("alice", data)
+    house.submit("bob", 0.4, seed=5)
+    house.grade()
+    assert names(house) == ["bob", "alice"]
+    house.rules(board="latest")
+    assert names(house) == ["alice", "bob"]
+
+
+def test_baselines_have_a_score_and_no_place(house):
+    olga = house.user("olga", organiser=True)
+    house.submit("alice", 0.2)
+    team = baseline_team(house.host, house.hosted, olga, "all empty")
+    data = house.csv(0.05, 7).read_bytes()
+    token = start_upload(house.host, house.hosted, olga, "b.csv", len(data), team)
+    house.put(token, data)
+    subs.hand_in(house.host, house.hosted, olga, token, "", team)
+    house.grade()
+    assert [(r.rank, r.name, r.baseline) for r in standings(house.host, house.hosted, None)] == [
+        (None, "all empty", True), (1, "alice", False),
+    ]  # fmt: skip
+    with pytest.raises(Forbidden):
+        baseline_team(house.host, house.hosted, house.users["alice"], "mine")
+
+
+def test_on_an_anonymous_board_others_have_no_names(house):
+    house.rules(anonymous=True)
+    house.submit("alice", 0.1)
+    house.submit("bob", 0.2)
+    house.grade()
+    publish(house.host, house.hosted, house.users["bob"], what="x", verdict="NO")
+    alice = house.users["alice"]
+    rows = standings(house.host, house.hosted, alice)
+    assert [(r.name, r.members) for r in rows] == [("alice", ("alice",)), ("Team 2", ())]
+    assert shares(house.host, house.hosted, alice)[0].team_name == "Team 2"
+    house.clock.forward(days=31)
+    assert names(house, alice, private=True) == ["alice", "bob"]
+
+
+def test_under_the_ladder_rule_small_gains_are_not_told(house):
+    house.rules(ladder_step=0.05, daily_limit=20)
+    told = []
+    for n, wrong in enumerate((0.4, 0.39, 0.2, 0.21, 0.19)):
+        made = house.submit("alice", wrong, seed=n)
+        house.grade()
+        told.append(subs.submission(house.host, made.id, house.users["alice"]).public)
+    true = [r["public"] for r in house.host.db.all("SELECT public FROM submissions ORDER BY id")]
+    assert told[0] == told[1]
+    assert true[0] != true[1]
+    assert told[2] > told[0]
+    assert told[2] == told[3] == told[4]
+    assert all(t == pytest.approx(round(t / 0.05) * 0.05) for t in told)
+    assert my_standing(house.host, house.hosted, house.users["alice"]).score == told[2]
+
+
+def test_shared_attempts_are_pooled_by_kind_of_change(house):
+    house.submit("alice")
+    house.submit("bob", seed=1)
+    alice, bob = house.users["alice"], house.users["bob"]
+    publish(
+        house.host,
+        house.hosted,
+        alice,
+        what="focal loss",
+        why="small objects",
+        change="loss",
+        verdict="NO",
+        gain=-0.002,
+    )
+    publish(
+        house.host,
+        house.hosted,
+        bob,
+        what="lovasz",
+        change="loss",
+        verdict="YES",
+        gain=0.004,
+        link="https://arxiv.org/abs/1705.08790",
+    )
+    mine = publish(house.host, house.hosted, bob, what="hflip", change="tta", verdict="UNSURE")
+    assert [(p.change, p.yes, p.no, p.unsure, p.teams, p.mean_gain) for p in pooled(house.host, house.hosted)] == [
+        ("loss", 1, 1, 0, 2, pytest.approx(0.001)), ("tta", 0, 0, 1, 1, None),
+    ]  # fmt: skip
+    for wrong in ({"verdict": "PERHAPS"}, {"change": "luck"}, {"link": "javascript:alert(1)"}, {"what": " "}):
+        with pytest.raises(Refusal):
+            publish(house.host, house.hosted, bob, **{"what": "x", "verdict": "YES"} | wrong)
+    with pytest.raises(Forbidden):
+        withdraw(house.host, house.hosted, alice, mine.id)
+    withdraw(house.host, house.hosted, bob, mine.id)
+    assert [s.what for s in shares(house.host, house.hosted, alice)] == ["lovasz", "focal loss"]
+
+
+def test_entering_ends_with_its_deadline(house):
+    house.rules(entry_deadline="2031-05-02T00:00:00Z")
+    enter(house.host, house.hosted, house.user("alice"))
+    house.clock.forward(days=2)
+    house.submit("alice")
+    with pytest.raises(Forbidden, match="takes no new entrants"):
+        house.submit("bob")
+
+
+def test_rules_that_do_not_go_together_are_refused_and_change_nothing(house):
+    with pytest.raises(ConfigError):
+        house.rules(end="2031-01-01T00:00:00Z")
+    with pytest.raises(ConfigError, match="daily_limit"):
+        house.rules(dayly_limit=3)
+    assert house.hosted.rules.daily_limit == 5
