@@ -44,7 +44,9 @@ def test_tgs_salt(tmp_path: Path) -> None:
     podium("prepare", cwd=salt)
     podium("baseline", "recipe=smoke", cwd=salt)
     tried = podium("try", "wider", "model.width=2", "train.epochs=1", "--why", "more capacity", "--json", cwd=salt)
-    assert json.loads(tried)["verdict"]["verdict"] == "UNSURE"
+    verdict = json.loads(tried)["verdict"]
+    assert verdict["noise_floor"] > 0
+    assert verdict["final"]
     podium("predict", cwd=salt)
     podium("submit", "-m", "first", cwd=salt)
     rows = json.loads(podium("standings", "--reveal", "--json", cwd=salt))["submissions"]

@@ -18,7 +18,7 @@ def test_the_whole_loop_as_json(workspace: Path) -> None:
 
     ran = ok(workspace, "baseline", *SMALL, "--json")
     base = ran.json
-    assert (base["id"], base["parent"], base["metric"], len(base["folds"])) == (0, None, "dice", 2)
+    assert (base["id"], base["parent"], base["metric"], len(base["folds"])) == (0, None, "dice", 4)
     assert "fold 0 epoch 1/1" in ran.err
     assert 0 <= base["cv"] <= 1
 

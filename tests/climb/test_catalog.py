@@ -72,7 +72,8 @@ def test_published_recipes_too(drawn, name):
     task = "class map" if name == "robotic-parts" else "overlapping"
     competition, recipe = drawn[task][0], Recipe.load(FOLDER / f"{name}.toml")
     fits = [fit(change, recipe, place_of(competition)) for change in CATALOG.changes.values()]
-    assert sum(found.recipe is not None for found in fits) >= 25
+    most = 0 if recipe.model.arch == "features" else 25  # frozen features are of classes, not of masks
+    assert sum(found.recipe is not None for found in fits) >= most
     assert all(found.reason for found in fits if found.recipe is None)
 
 

@@ -161,7 +161,7 @@ def test_no_page_is_wider_than_a_phone(lap):
     house, open_browser = lap
     house.user("olga", organiser=True)
     house.host.accounts.set_password(house.users["olga"], "olga has a long password")
-    house.submit("a team whose name is as long as names may ever be 50", 0.1)
+    house.submit("a-user-whose-name-is-as-long-as-they-get", 0.1)
     house.grade()
     phone = open_browser(width=360)
     phone.go("/login")
