@@ -38,7 +38,7 @@ def test_stopped_and_killed_it_goes_on_and_ends(space: Path) -> None:
     assert facts["epochs"] == 25
     assert facts["device"].startswith("2 x ")
     lines = [line for line in done.err.splitlines() if "epoch 25/25" in line]
-    assert len(lines) == 2  # one a fold
+    assert len(lines) == 4  # one a fold and seed
 
 
 def test_more_devices_than_a_batch_has_samples_are_refused(space: Path) -> None:
