@@ -60,6 +60,11 @@ def test_quota_leaderboard_and_deadline(host, kaggle, file):
     assert host.deadline().year == 2030
 
 
+def test_without_a_team_one_is_found_by_the_name_of_the_token(kaggle, host):
+    kaggle.teams[6] = ("alice", 0.893, "alice")
+    assert [s.rank for s in HostBoard(kaggle.base, SLUG).standings() if s.mine] == [7]
+
+
 def test_download_goes_on_where_it_broke_off(host, kaggle, tmp_path):
     kaggle.cut = 1_200_000
     (path,) = host.fetch(tmp_path / "down")

@@ -104,6 +104,7 @@ def test_head_tells_what_is_left():
     found = put([], {}, limits=Limits(2, 3, 9), deadline=soon, board=tuple(teams))
     assert found.head(AT) == "kaggle:cars; 3 of 5 submissions left today (UTC); 3 days left"
     assert "10 hours left" in found.head(soon - timedelta(hours=10))
+    assert "left" not in put([], {}, deadline=AT.replace(year=2100)).head(AT)
     assert "it is over" in found.head(soon + timedelta(hours=1))
     assert [s.rank for s in found.around()] == list(range(1, 11))
     assert [s.rank for s in found.around("me")] == [1, *range(17, 24)]

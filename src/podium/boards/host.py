@@ -132,13 +132,14 @@ class HostBoard:
 
     def standings(self) -> list[Standing]:
         """The whole leaderboard."""
+        me = self.team or self.rpc.who()
         return [
             Standing(
                 n,
                 str(row.get("teamName") or ""),
                 number(row.get("score")),
                 str(row.get("submissionDate") or ""),
-                bool(self.team) and row.get("teamName") == self.team,
+                bool(me) and row.get("teamName") == me,
             )
             for n, row in enumerate(self._pages("GetLeaderboard", "submissions"), 1)
         ]

@@ -88,6 +88,15 @@ class Rpc:
             raise RpcError("the answer is not understood: is this a podium host?", where=self.url) from None
         return found
 
+    def who(self) -> str:
+        """Whose token it is, by user name; "" if the server does not know it."""
+        if not self.token:
+            return ""
+        request = self._request("IntrospectToken", {"token": self.token}, "security.OAuthService")
+        with self._open(request) as answer:
+            found = json.loads(answer.read(LARGEST_ANSWER) or b"{}")
+        return str(found.get("username") or "") if isinstance(found, dict) and found.get("active") else ""
+
     def download(self, method: str, body: dict[str, Any], target: Path) -> None:
         """Save the file that a method leads to; what is there of it under ``.part`` is not fetched again."""
         part = target.with_name(target.name + ".part")
@@ -132,12 +141,12 @@ class Rpc:
             with self._open(request):
                 pass
 
-    def _request(self, method: str, body: dict[str, Any]) -> urllib.request.Request:
+    def _request(self, method: str, body: dict[str, Any], service: str = SERVICE) -> urllib.request.Request:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         data = json.dumps(body).encode()
-        return urllib.request.Request(f"{self.url}/api/v1/{SERVICE}/{method}", data=data, headers=headers)
+        return urllib.request.Request(f"{self.url}/api/v1/{service}/{method}", data=data, headers=headers)
 
     @contextlib.contextmanager
     def _open(self, request: urllib.request.Request) -> Any:

@@ -68,7 +68,8 @@ def standings(
     heads |= {"d_cv": "ΔCV", "d_lb": "ΔLB"} if len(found.paired) > 2 else {}
     rows = [row | {"final": "final" if row["final"] else ""} for row in found]
     table(rows, heads | {"final": "", "at": "when"})
-    print("\n".join(found.told()))
+    for line in found.told():
+        print(line)
     if picture:
         print(picture.relative_to(space.root))
     if not reveal:

@@ -18,6 +18,8 @@ from podium.ledger.receipts import Kept
 
 TOP = 10
 """Teams that are shown."""
+FOREVER = 2090
+"""A deadline from then on is none."""
 AROUND = 3
 """Teams above and below that `--around` shows."""
 
@@ -84,7 +86,7 @@ class Standings:
         parts = [self.board_name]
         if self.limits:
             parts.append(f"{self.limits.left} of {self.limits.left + self.limits.today} submissions left today (UTC)")
-        if self.deadline:
+        if self.deadline and self.deadline.year < FOREVER:
             left = (self.deadline - (now or datetime.now(UTC))).total_seconds() / 86400
             parts.append(
                 "it is over" if left < 0 else f"{left:.0f} days left" if left > 2 else f"{24 * left:.0f} hours left"
