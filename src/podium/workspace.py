@@ -233,13 +233,13 @@ class Workspace:
         """
         return self.racing.combine(references, name, why, RaceConfig.of(careful))
 
-    def resume(self, reference: str | int | None = None, **race: Any) -> Attempt:
+    def resume(self, reference: str | int | None = None, *, complete: bool = False, **race: Any) -> Attempt:
         """Go on with an attempt that was stopped: the given one, or the newest unfinished.
 
         Args:
             race: ``careful=``, ``folds=`` or ``seeds=``, as of `attempt`, to be others from now on.
         """
-        return self.racing.resume(reference, race)
+        return self.racing.resume(reference, race, complete=complete)
 
     def champion(self) -> Attempt:
         """The recipe that stands: the attempt that was accepted last, else the baseline.

@@ -312,15 +312,17 @@ def _check_folds(ground: Ground, how: Weights) -> None:
     if len(ground.folds) == k:
         return
     lacking = {m.name: k - len(m.attempt.trained_folds()) for m in ground.members if m.attempt}
-    names = ", ".join(name for name, missing in lacking.items() if missing) or "a member"
+    short = [name for name, missing in lacking.items() if missing]
+    names, train = ", ".join(short) or "a member", f"podium resume {short[0] if short else 'ID'} --complete"
     if len(ground.folds) == 1 and how != "equal":
         raise LedgerError(
             f"all members have predicted fold {ground.folds[0]} alone, and weights are scored on folds of their own",
             expected=f"two folds or more; not trained on all {k}: {names}",
-            remedy="leave it out; or --weights equal",
+            remedy=f"{train}; or leave it out; or --weights equal",
         )
     told = ", ".join(map(str, ground.folds))
     say(f"  only folds {told} are predicted by all members, and count here; not trained on the others: {names}")
+    say(f"  to train them whatever the verdict: {train}")
 
 
 def _refused(unknown: dict[str, str]) -> LedgerError:
