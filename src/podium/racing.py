@@ -277,6 +277,7 @@ def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) 
     """Refuse what cannot be trained, and unknown names, before anything is written or trained."""
     from podium.models.pretrained import check_weights
     from podium.training.check import check_recipe, check_trainable
+    from podium.training.presence import check_presence
     from podium.training.pseudo import check_pseudo
     from podium.training.tasks import create_task
 
@@ -287,6 +288,7 @@ def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) 
     model, k = check_recipe(recipe, task), competition.folds.k
     check_weights(recipe.model, root, model, normalize=recipe.input.normalize, folds=k)
     check_pseudo(recipe, task, root, k)
+    check_presence(recipe, task, root)
 
 
 def _files(recipe: Recipe) -> dict[str, Path]:

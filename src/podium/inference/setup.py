@@ -14,6 +14,7 @@ from podium.inference.bag import Bag, load_models
 from podium.inference.contents import Content, content_of
 from podium.inference.plan import Plan, measure, plan_of
 from podium.inference.precision import Compared, compare
+from podium.inference.presence import said_of_test
 from podium.inference.sources import TestSet
 from podium.ledger.attempts import Attempt
 from podium.metrics import Metric
@@ -70,6 +71,8 @@ class Setup:
         digest.update(repr([*about, list(self.ids), self.test.content, sorted(self.test.rows.items())]).encode())
         for file in self.bag.files:
             digest.update_mmap(file)
+        said = getattr(self.predictor.task, "presence", None) or {}
+        digest.update(b"".join(id.encode() + said[id].tobytes() for id in sorted(said)))
         self.whole = digest.hexdigest(length=8)
 
     def key(self, options: Options) -> str:
@@ -124,7 +127,10 @@ def prepare(
     predictor = load_models(attempt, competition, metric, bag)
     say(f"  {bag.told()} on {device_name(predictor.fabric)}")
     _check_inputs(predictor.task, test, competition)
-    content = content_of(predictor.task, competition, predictor.preprocess, test)
+    task = predictor.task
+    if isinstance(task, MaskTask) and task.recipe.predict.empty_by is not None:
+        task.presence = said_of_test(task.recipe, task, attempt.folder, test.rows)
+    content = content_of(task, competition, predictor.preprocess, test)
     return Setup(attempt, competition, bag, predictor, content, ids, test, time.monotonic() - began)
 
 
