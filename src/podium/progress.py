@@ -75,6 +75,8 @@ def track(items: Iterable[T], what: str, total: int, *, every: float = 10.0) -> 
     for done, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
+        if done == 1:  # where a batch had to be waited for, the first of its items says nothing of the rate
+            last = now
         if now - last >= (0.2 if live else every) or (live and done == total):
             last = now
             rate = done / max(now - started, 1e-9)

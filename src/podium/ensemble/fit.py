@@ -16,6 +16,7 @@ from podium.ensemble.mixes import Mix, SlowMix, ValueMix
 from podium.ensemble.pixels import PixelMix
 from podium.ensemble.shares import PATIENCE, STEPS, Shares, equal, hill_climb, least_squares, whole
 from podium.ensemble.survey import Survey
+from podium.ensemble.uncertain import Uncertain
 from podium.errors import ConfigError
 from podium.metrics import Measured, Metric
 from podium.recipe import PredictConfig
@@ -27,7 +28,7 @@ Floats = NDArray[np.float64]
 Weights = Literal["hill-climb", "fit", "equal", "stack", "boost"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 """hill-climb: greedy selection by the metric. fit: least squares, weights >= 0 that sum to 1. equal: the plain mean.
-stack: of tables, logistic or linear. boost: of tables, LightGBM."""
+stack: logistic regression, of numbers linear. boost: of tables, LightGBM."""
 
 KEPT = 256 << 20
 """Bytes of a mixture's pixels that are kept while it is decided over and over."""
@@ -63,14 +64,14 @@ def fit(ground: Ground, how: Weights, mix: Mix, survey: Survey, deciding: Decidi
         deciding: Of the same ground and mix, with what it has measured before.
 
     Raises:
-        ConfigError: for stacking of pixels.
+        ConfigError: for trees on pixels.
     """
     metric, deciding = ground.data.metric, deciding or Deciding(ground, mix)
-    if how in ("stack", "boost") and not isinstance(mix, ValueMix):
+    if how == "boost" and not isinstance(mix, ValueMix):
         raise ConfigError(
             f"'{how}' is for classes, labels and numbers, not for pixels",
             where="--weights",
-            expected="one of: hill-climb, fit, equal",
+            expected="one of: hill-climb, fit, equal, stack",
         )
     fitter = _fitter(ground, how, mix, survey, metric)
     everyone = np.arange(len(ground.rows))
@@ -103,7 +104,12 @@ def _fitter(
 
         return hill_climb(scores, mix.members, steps=steps, patience=patience)
 
+    pixels = Uncertain.of(ground) if how == "stack" and not isinstance(mix, ValueMix) else None
+
     def stacked(use: Any, but: int | None) -> Combiner:
+        if pixels is not None:
+            assert isinstance(ground.task, MaskTask)
+            return pixels.stack(ground.task, use)
         assert isinstance(mix, ValueMix)
         kind = mix.task.kind
         target = targets_of(mix.task, mix.truth[use])
@@ -119,7 +125,7 @@ def _fitter(
 
 @dataclass
 class Deciding:
-    """Mixtures of a ground's members, decided under one [predict] or another; each is measured once.
+    """Mixtures of a ground's members, decided under one [predict] or another; what is tried often, once each.
 
     Attributes:
         tunings: By mixture. What is fitted without a fold is often the same mixture as without another.
@@ -136,7 +142,7 @@ class Deciding:
         if isinstance(mix, PixelMix | MapMix) and mix.whole and plain and isinstance(combiner, Mean):
             found = mix.measured(combiner.shares)
             return found if fold is None else found.take(np.flatnonzero(self.ground.fold == fold))
-        if isinstance(self.ground.task, TableTask):
+        if isinstance(self.ground.task, TableTask) or not self.ground.task.recipe.predict.tuned:
             use = None if fold is None else self.ground.fold == fold
             return self.ground.measured(combiner, self.ground.task.with_predict(config), use)
         tuning = self._tuning(combiner)

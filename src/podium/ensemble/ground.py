@@ -15,7 +15,7 @@ from podium.data.preprocess import Preprocess
 from podium.data.store import Store, ordered_map
 from podium.data.targets import IGNORED
 from podium.data.views import Images
-from podium.ensemble.combine import Combiner, Mean
+from podium.ensemble.combine import Combiner, Mean, Stack
 from podium.ensemble.map_pixels import MOST_BYTES, ContestedMap, MapMix
 from podium.ensemble.members import Member, Predictions
 from podium.ensemble.mixes import Mix, SlowMix, ValueMix
@@ -72,14 +72,20 @@ class Blended:
             return np.asarray(self.combiner(values.astype(np.float64))[0], np.float32)
         if row in self._mixed:
             return self._mixed[row]
-        assert isinstance(self.combiner, Mean)
-        used = [(s, k) for s, k in zip(self.sources, self.combiner.shares, strict=True) if k]
-        mean = Mean(np.array([k for _, k in used], np.int64))
-        found = mean.pixels([source.pixels(id, self._shape(row)) for source, _ in used])
+        found = self._pixels(id, self._shape(row))
         if found.nbytes <= self.room:
             self.room -= found.nbytes
             self._mixed[row] = found
         return found
+
+    def _pixels(self, id: str, shape: tuple[int, int]) -> Array:
+        """8-bit probabilities of the mixture."""
+        if isinstance(self.combiner, Stack):
+            return self.combiner.pixels([source.pixels(id, shape) for source in self.sources])
+        assert isinstance(self.combiner, Mean)
+        used = [(s, k) for s, k in zip(self.sources, self.combiner.shares, strict=True) if k]
+        mean = Mean(np.array([k for _, k in used], np.int64))
+        return mean.pixels([source.pixels(id, shape) for source, _ in used])
 
 
 @dataclass
@@ -199,7 +205,7 @@ class Ground:
         id, shape = self.data.stores.images.ids[row], truth.shape(row)
         planes = np.stack([source.pixels(id, shape) for source in self.sources])  # (M, H, W, C)
         labels = self.task.truth(truth, row)
-        target = _target_planes(self.task, labels)
+        target = target_planes(self.task, labels)
         members, outputs = len(planes), planes.shape[3]
         contested: Any = []
         if self._plain:
@@ -245,7 +251,7 @@ def _decisions(task: TableTask, values: NDArray[np.float64]) -> Array:
     return np.asarray(values > 0.5).reshape(len(values), -1)
 
 
-def _target_planes(task: MaskTask, truth: Array) -> NDArray[np.bool_]:
+def target_planes(task: MaskTask, truth: Array) -> NDArray[np.bool_]:
     """The truth as masks of the outputs, (outputs, H, W)."""
     if isinstance(task, ObjectsTask):
         bits = inside_and_rim(truth)
