@@ -50,6 +50,11 @@ def test_trainings_are_collected_and_replayed(tmp_path):
     found = podium(tmp_path / "space", "verdict", "--replay", "kept.npz", "--json").json[0]
     assert (found["ledgers"], found["unfinished"], found["about"]["recipe_name"]) == (1, 0, "smoke")
     assert [row["attempts"] for row in found["rows"]] == [1, 1, 1, 1]
+    two = [*collect[:4], "2", "--jobs", "2", *collect[5:]]
+    ok(tmp_path / "space", *two)
+    found = podium(tmp_path / "space", "verdict", "--replay", "kept.npz", "--json").json[0]
+    assert (found["ledgers"], found["unfinished"]) == (2, 0)
+    assert [path.name for path in (tmp_path / "space").glob("*.npz")] == ["kept.npz"]
     other = podium(tmp_path / "space", *collect, "optim.lr=0.1")
     assert other.code == 1
     assert "begun with another recipe" in other.err

@@ -23,8 +23,8 @@ def run(fold, seed, *groups):
 
 
 def two_folds():
-    attempt = [run(0, 0, [3, 5], [8]), run(1, 0, [1], [2], [6])]
-    parent = [run(0, 0, [1, 3], [3]), run(0, 1, [3, 1], [5]), run(1, 0, [0], [1], [2])]
+    attempt = [run(0, 0, [3, 5], [8, 8]), run(1, 0, [1], [2], [6])]
+    parent = [run(0, 0, [1, 3], [3, 3]), run(0, 1, [3, 1], [4, 6]), run(1, 0, [0], [1], [2])]
     return attempt, parent
 
 
@@ -295,7 +295,43 @@ def test_bad_runs_are_refused():
 
 def test_large_codes_are_as_good_as_small_ones():
     small, large = (Run.of_scores(0, 0, [1.0, 2.0, 4.0], np.array([a, 0, a])) for a in (3, 10**12))
-    assert small.values.tolist() == large.values.tolist() == [2.0, 2.5]
+    assert small.values.tolist() == large.values.tolist() == pytest.approx([19 / 9, 23 / 9])
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(0, 10**6))
+def test_the_mean_of_the_groups_values_is_the_metric_whatever_their_sizes(sizes, seed):
+    rng = np.random.default_rng(seed)
+    scores = rng.random(sum(sizes))
+    found = Run.of_scores(0, 0, scores, np.repeat(np.arange(len(sizes)), sizes))
+    assert found.values.mean() == pytest.approx(scores.mean())
+
+
+def test_a_gain_has_the_sign_that_the_metric_has():
+    # nine samples of the large group gain .1, one of the small group loses .5: the metric gains .04
+    attempt, parent = run(0, 0, [0.6] * 9, [0.0]), run(0, 0, [0.5] * 9, [0.5])
+    assert compare([attempt], [parent]).gain == pytest.approx(0.04)
+
+
+def test_a_gain_of_every_sample_alike_is_certain_whatever_the_sizes_of_the_groups():
+    scores, group = np.random.default_rng(0).random(20), np.repeat([0, 1, 2], [1, 4, 15])
+    none = RunNoise(0.0, 9)
+    found = compare([Run.of_scores(0, 0, scores + 0.1, group)], [Run.of_scores(0, 0, scores, group)], none)
+    assert found.gain == pytest.approx(0.1)
+    assert found.se == pytest.approx(0, abs=1e-12)
+
+
+def test_the_error_is_that_of_a_mean_over_samples_when_groups_are_drawn():
+    rng = np.random.default_rng(1)
+    sizes = np.array([1, 2, 4, 8, 16] * 12)
+    gains, errors = [], []
+    for _ in range(400):
+        own = rng.normal(0.3, 1, len(sizes))  # of each group; larger groups gain no more than small ones
+        drawn = rng.permutation(sizes)
+        score, group = np.repeat(own, drawn), np.repeat(np.arange(len(sizes)), drawn)
+        found = compare([Run.of_scores(0, 0, score, group)], [Run.of_scores(0, 0, 0 * score, group)], RunNoise(0.0, 9))
+        gains.append(found.gain)
+        errors.append(found.se)
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(gains), rel=0.1)
 
 
 def test_the_fold_order_is_random_and_kept():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
-CGROUP = Path("/sys/fs/cgroup")
+from podium.cores import CGROUP
 
 
 def free_memory(cgroup: Path = CGROUP) -> int:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from podium.cores import usable_cores
 from podium.data.competition import Competition
-from podium.data.cores import usable_cores
 from podium.data.geometry import round_up
 from podium.progress import counted
 from podium.recipe import (

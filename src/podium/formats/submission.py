@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from podium.config import Config
+from podium.cores import usable_cores
 from podium.errors import SubmissionError, nearest
 from podium.files import open_atomic
 from podium.formats import rle
@@ -31,7 +31,7 @@ PackedMask = tuple[bytes, Packed, int]
 TOGETHER = 16
 """Masks that a thread turns into text at a time."""
 
-_THREADS = max(1, min(8, os.cpu_count() or 1))
+_THREADS = max(1, min(8, usable_cores()))
 
 
 class SubmissionFormat(Config):

@@ -14,7 +14,7 @@ import cv2
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import torch
 
-from podium.data.cores import usable_cores
+from podium.cores import usable_cores
 from podium.data.loader import single_thread_cv2
 from podium.data.memory import free_memory
 from podium.data.plan import has_gpu
