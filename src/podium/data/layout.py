@@ -317,7 +317,7 @@ def pattern_of(folder: ImageFolder, pairs: Sequence[Pairing], views: Sequence[st
 
 def test_folder(layout: Layout, pairs: Sequence[Pairing], wanted: set[str], views: Sequence[str]) -> ImageFolder | None:
     """The folder of test images: the one that holds the sample submission's ids, or that is called test."""
-    wanted = {f"{id}_{view}" for id in wanted for view in views} or wanted
+    wanted = {f"{name}_{view}" for name in wanted for view in views} or wanted
     taken = {id(f) for pair in pairs for f in (pair.images, pair.masks)}
     free = [f for f in layout.folders if id(f) not in taken]
     if wanted:
