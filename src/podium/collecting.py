@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,11 +46,16 @@ def collect_trainings(file: Path, settings: Sequence[str], ledgers: int, attempt
         if jobs == 1:
             collect(what.file, about, recipe, _trainer(space, recipe), ledgers, attempts)
             return
+        pool = ProcessPoolExecutor(min(jobs, ledgers), get_context("spawn"), _be_one_of, (jobs,))
         try:
-            with ProcessPoolExecutor(min(jobs, ledgers), get_context("spawn"), _be_one_of, (jobs,)) as pool:
-                for done in as_completed([pool.submit(one_ledger, what, ledger) for ledger in range(ledgers)]):
-                    done.result()
+            for done in as_completed([pool.submit(one_ledger, what, ledger) for ledger in range(ledgers)]):
+                done.result()
+        except BaseException:  # Ctrl-C too: what was trained is kept, what is being trained is begun again
+            for process in active_children():
+                process.terminate()
+            raise
         finally:
+            pool.shutdown(cancel_futures=True)
             take_in(what.file, ledgers)
 
 

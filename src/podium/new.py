@@ -14,8 +14,9 @@ from podium.boards.choice import board_at
 from podium.data.competition import Competition
 from podium.data.frames import frame_to_folder
 from podium.data.infer import Inference, infer
+from podium.data.memory import has_gpu
 from podium.data.patterns import IMAGE_SUFFIXES
-from podium.data.plan import Aim, has_gpu, plan
+from podium.data.plan import Aim, plan
 from podium.data.samples import list_samples
 from podium.data.targets import read_target
 from podium.errors import BoardError, ConfigError, DataError, PodiumError, storage_error
