@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from podium.data.competition import Competition, listed
 from podium.data.infer.draft import Draft, Inference
 from podium.data.infer.groups import infer_groups
+from podium.data.infer.id_parts import with_joined_ids
 from podium.data.infer.inputs import infer_inputs
+from podium.data.infer.json_names import names_of_numbers
 from podium.data.infer.label_rows import not_read
 from podium.data.infer.labels import ClassFolders, LabelTable, class_folders, label_table
 from podium.data.infer.lists import infer_lists
@@ -49,7 +51,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     Raises:
         DataError: if there are no images, or no targets that podium can read for them.
     """
-    layout = scan(root)
+    layout = with_joined_ids(scan(root))
     own = sample_folders(layout)
     pairs = pair_masks(layout)
     if not pairs or len({p.images.path for p in pairs}) > MANY_PAIRS:
@@ -67,13 +69,15 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
         ids = _table(draft, layout, table)
     elif (folders := class_folders(layout)) is not None:
         what = "folders of images beside each other, called like classes", "folders", "the names of the folders"
-        ids = _class_folders(draft, folders, *what)
+        ids = _class_folders(draft, layout, folders, *what)
     elif (files := named_files(layout)) is not None:
         what = "image names are a class and a number", "names", "what the image names begin with"
-        ids = _class_folders(draft, files, *what)
+        ids = _class_folders(draft, layout, files, *what)
     else:
         raise _no_targets(layout)
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
+    if layout.image_id:
+        draft.put("data.image_id", layout.image_id, "so the tables make ids of the names of folders and files")
     views = draft.tree["data"].get("views", [])
     given = value_sample(layout, views) if draft.tree["task"] in ("classification", "regression") else None
     _test(draft, layout, pairs, given or (samples[0] if samples else None), ids, own)
@@ -166,19 +170,32 @@ def _table(draft: Draft, layout: Layout, table: LabelTable) -> list[str]:
     if table.inputs:
         draft.put("data.inputs", table.inputs, "the other columns that tell samples apart")
     if table.classes:
-        draft.tree["classes"] = table.classes
-        draft.why["classes"] = f"the values of {', '.join(table.targets[:3])}"
+        _put_classes(draft, layout, table, PurePath(table.path).parent.as_posix())
     draft.put("labels", table.labels, "several hold at once" if table.labels == "many" else "one target a sample")
     draft.tree["ordinal"] = table.ordinal
     return ids
 
 
-def _class_folders(draft: Draft, folders: ClassFolders, why: str, where: str, source: str) -> list[str]:
+def _put_classes(draft: Draft, layout: Layout, found: LabelTable | ClassFolders, place: str) -> None:
+    """[classes], with the names of a JSON file in the data folder or in ``place`` where the data has but numbers."""
+    by_value, why = False, "the names of the folders"
+    if isinstance(found, LabelTable):
+        by_value = bool(found.class_column or found.spelling) or len(found.targets) > 1
+        why = f"the values of {', '.join(found.targets[:3])}"
+    draft.tree["classes"], draft.why["classes"] = found.classes, why
+    file, named = names_of_numbers(found.classes, [layout.root, layout.root / place])
+    if named and not by_value and len(named) > 1:
+        draft.tree["classes"], draft.numbered = named, True
+        draft.why["classes"] = f"{why} are numbers, whose names {file} has"
+
+
+def _class_folders(draft: Draft, layout: Layout, folders: ClassFolders, why: str, where: str, source: str) -> list[str]:
     draft.put("task", "classification", why)
     n = len(folders.classes)
     draft.put("data.train_images", one(folders.patterns), f"{folders.files} images in {where} of {n} classes")
-    draft.tree["classes"] = folders.classes
-    draft.why["classes"] = source
+    _put_classes(draft, layout, folders, ".")
+    if not draft.numbered:
+        draft.why["classes"] = source
     if folders.val:
         draft.put("data.val_images", folders.val, "the folder's name says validation")
     if folders.test:

@@ -51,17 +51,22 @@ class Inference:
         """The commented `competition.toml`."""
         tree = self.competition.tree()
         for section in [v for v in tree.values() if isinstance(v, dict)]:
-            for key in [k for k, v in section.items() if v == []]:
+            for key in [k for k, v in section.items() if v in ([], {})]:
                 del section[key]
         return emit_toml(tree, self.why)
 
 
 @dataclass
 class Draft:
-    """A competition.toml in the making."""
+    """A competition.toml in the making.
+
+    Attributes:
+        numbered: The data writes classes as the numbers that [classes] gives them.
+    """
 
     tree: dict[str, Any]
     why: dict[str, str] = field(default_factory=dict)
+    numbered: bool = False
 
     def put(self, key: str, value: Any, reason: str) -> None:
         """Set a dotted key, and say what told so."""

@@ -16,7 +16,7 @@ from podium.data.infer.label_rows import LabelRows, label_rows, repeats
 from podium.data.infer.rle_tables import SAMPLE, id_column
 from podium.data.infer.spelling import MOST_CLASSES, is_number
 from podium.data.layout import TEST_WORDS, ImageFolder, Layout, split_of
-from podium.data.targets import stem_of
+from podium.data.patterns import stem_of
 
 _TARGET_WORDS = tuple(
     re.compile(rf"^(y|({words})(_?(id|ids|name|names|value|\d+))?)$", re.IGNORECASE)
