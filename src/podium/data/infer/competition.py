@@ -258,6 +258,9 @@ def _metric(draft: Draft, layout: Layout, ids: Sequence[str]) -> None:
     elif task == "classification":
         if ordinal:
             draft.put("metric", "quadratic_kappa", "the classes have an order; nothing in the data tells")
+        elif (most := tree.get("submission", {}).get("guesses", 1)) > 1:
+            k = min((k for k in (3, 5, 10) if k >= most), default=10)
+            draft.put("metric", f"map{k}", f"the sample submission has {most} guesses a row")
         elif tree.get("labels") == "many":
             draft.put("metric", "auc", "nothing in the data tells; the commonest for several labels")
         else:

@@ -205,8 +205,8 @@ def _one_column(draft: Draft, given: ValueTable, source: str) -> None:
         )
         if separator:
             draft.put("submission.separator", separator, "as in the table of targets")
-        elif most := max((len(v.split()) for v in values if set(v.split()) <= set(names)), default=0):
-            source += f"; unsure: it has up to {most} guesses a row, podium writes the likeliest" if most > 1 else ""
+        elif (most := max((len(v.split()) for v in values if set(v.split()) <= set(names)), default=0)) > 1:
+            draft.put("submission.guesses", most, f"{given.path} has up to {most} names of classes a row")
     else:
         draft.put("submission.format", "probs", "a probability, one row a sample")
         source += _of_which(names)
