@@ -116,6 +116,33 @@ def test_masks_whose_ids_have_two_parts(tmp_path):
         np.testing.assert_array_equal(read_target(competition, sample, SIZE), labels > 0)
 
 
+def test_the_class_in_the_name_of_a_folder_far_above(tmp_path):
+    """As MURA: several images a study, which is positive or not; tables of paths that nothing is made of."""
+    truth, listed = {}, []
+    for part, n in (("train", 6), ("valid", 3)):
+        for i in range(n):
+            kind = "positive" if i % 3 else "negative"
+            for image in (1, 2):
+                path = f"{part}/XR_{'AB'[i % 2]}/patient{i + 50 * n:05}/study1_{kind}/image{image}.png"
+                save(tmp_path / "d" / path, SMALL)
+                truth[f"XR_{'AB'[i % 2]}_patient{i + 50 * n:05}_study1_image{image}"] = kind
+                listed.append(path)
+    (tmp_path / "d/image_paths.csv").write_text("\n".join(listed) + "\n")
+    competition, found = inferred(tmp_path / "d")
+    assert competition.classes == {"negative": 0, "positive": 1}
+    assert {s.id: ["negative", "positive"][int(s.values[0])] for s in found.train} == truth
+    assert {s.group for s in found.train} == {id.split("_")[2] for id in truth}
+    assert {s.id.split("_")[2] for s in found.train if s.split == "val"} == {f"patient{150 + i:05}" for i in range(3)}
+
+
+def test_kinds_of_kinds_in_folders_are_classes_as_they_are(tmp_path):
+    kinds = ["Apple_healthy", "Apple_scab", "Corn_healthy", "Corn_scab"]
+    for kind in kinds:
+        for i in range(4):
+            save(tmp_path / f"d/train/{kind}/{kind}{i}.png", SMALL)
+    assert list(inferred(tmp_path / "d")[0].classes) == kinds
+
+
 def test_parts_of_ids():
     rule = path_rule("t/{id1}/{id1}_{id2}.png")
     match = rule.fullmatch("t/a/a_7.png")

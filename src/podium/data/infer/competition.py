@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from podium.data.competition import Competition, listed
@@ -17,6 +18,7 @@ from podium.data.infer.labels import ClassFolders, LabelTable, class_folders, la
 from podium.data.infer.lists import infer_lists
 from podium.data.infer.mask_layouts import mask_folders, one, own_folders
 from podium.data.infer.named_files import named_files
+from podium.data.infer.path_classes import path_classes
 from podium.data.infer.rle_tables import RleTable, rle_tables
 from podium.data.infer.spelling import class_names
 from podium.data.infer.submissions import rle_submission, value_submission
@@ -51,7 +53,8 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     Raises:
         DataError: if there are no images, or no targets that podium can read for them.
     """
-    layout = with_joined_ids(scan(root))
+    plain = scan(root)
+    layout = with_joined_ids(plain)
     own = sample_folders(layout)
     pairs = pair_masks(layout)
     if not pairs or len({p.images.path for p in pairs}) > MANY_PAIRS:
@@ -67,6 +70,17 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
         ids = _runs(draft, layout, truths[0])
     elif (table := label_table(layout, targets)) is not None:
         ids = _table(draft, layout, table)
+    elif (deep := path_classes(plain)) is not None:
+        layout = replace(plain, above=deep[1])
+        _class_folders(
+            draft,
+            layout,
+            deep[0],
+            "folders far above the images end with classes",
+            "folders",
+            "what these names end with",
+        )
+        ids = list(deep[1])
     elif (folders := class_folders(layout)) is not None:
         what = "folders of images beside each other, called like classes", "folders", "the names of the folders"
         ids = _class_folders(draft, layout, folders, *what)

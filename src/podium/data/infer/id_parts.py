@@ -19,6 +19,8 @@ LOOKED = 300
 MOST_FOLDERS = 4
 """Names of folders that an id is made of."""
 _JOINS = ("_", "-", "")
+Names = tuple[str, ...]
+"""The names in a path."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ def with_joined_ids(layout: Layout) -> Layout:
     Each split is one folder then, whose files have the ids of the tables; tables of paths get these ids instead.
     Any other layout is returned as it is.
     """
-    families = _families(layout)
-    first = next(iter(families.values()), [])
+    found = families(layout)
+    first = next(iter(found.values()), [])
     columns = [
         set(table[c].head(LOOKED).to_list()) - {""} for p, table in layout.tables.items() if not SAMPLE.search(p)
         for c in table.columns
@@ -64,13 +66,13 @@ def with_joined_ids(layout: Layout) -> Layout:
     by_path = repeated and any(_are_paths(values, set(stems)) for values in columns)
     if not by_path and any(sum(stem_of(v) in set(stems) for v in values) * 2 > len(values) > 0 for values in columns):
         return layout
-    way = _Way(_telling(first)) if by_path else _way(layout, first)
-    return (_joined(layout, families, way) or layout) if way is not None else layout
+    way = _Way(telling(first)) if by_path else _way(layout, first)
+    return (_joined(layout, found, way) or layout) if way is not None else layout
 
 
-def _families(layout: Layout) -> dict[tuple[int, str], list[tuple[str, ...]]]:
+def families(layout: Layout) -> dict[tuple[int, str], list[Names]]:
     """{(names in a path, split): the names of each image's path}, the largest that is no test set first."""
-    found: dict[tuple[int, str], list[tuple[str, ...]]] = defaultdict(list)
+    found: dict[tuple[int, str], list[Names]] = defaultdict(list)
     for folder in layout.folders:
         above = tuple(folder.path.split("/"))
         found[len(above) + 1, split_of(folder.path)] += [(*above, p.name) for p in folder.files.values()]
@@ -84,21 +86,21 @@ def _are_paths(values: set[str], stems: set[str]) -> bool:
     return sum("/" in v and stem_of(v) in stems for v in values) * 2 > len(values) > 0
 
 
-def _varying(paths: Sequence[tuple[str, ...]]) -> list[int]:
+def varying(paths: Sequence[Names]) -> list[int]:
     """Which folders differ, the outermost first."""
     return [i for i, names in enumerate(zip(*paths, strict=True)) if len(set(names)) > 1 and i < len(paths[0]) - 1]
 
 
-def _telling(paths: Sequence[tuple[str, ...]]) -> tuple[int, ...]:
+def telling(paths: Sequence[Names]) -> tuple[int, ...]:
     """The folders that differ, but for those that a later one repeats, as case1/case1_day2 does."""
-    every = _varying(paths)
+    every = varying(paths)
     return tuple(i for i in every if not any(all(p[i] in p[j] for p in paths) for j in every if j > i))
 
 
-def _way(layout: Layout, paths: Sequence[tuple[str, ...]]) -> _Way | None:
+def _way(layout: Layout, paths: Sequence[Names]) -> _Way | None:
     """The way to make ids that most values of a column are, if there is one."""
     some = [paths[i * len(paths) // min(LOOKED, len(paths))] for i in range(min(LOOKED, len(paths)))]
-    places = _varying(paths)[-MOST_FOLDERS:]
+    places = varying(paths)[-MOST_FOLDERS:]
     ways = [
         _Way(of, join, keep)
         for n in range(1, len(places) + 1)
@@ -115,10 +117,10 @@ def _way(layout: Layout, paths: Sequence[tuple[str, ...]]) -> _Way | None:
     return best
 
 
-def _joined(layout: Layout, families: dict[tuple[int, str], list[tuple[str, ...]]], way: _Way) -> Layout | None:
-    folders, above = list[ImageFolder](), dict[str, tuple[str, ...]]()
-    first = next(iter(families.values()))
-    varying = set(_varying(first)) | set(way.places)
+def _joined(layout: Layout, split: dict[tuple[int, str], list[Names]], way: _Way) -> Layout | None:
+    folders, above = list[ImageFolder](), dict[str, Names]()
+    first = next(iter(split.values()))
+    several = set(varying(first)) | set(way.places)
     kept = [way.kept(names) for names in first]
     shared = beginning(kept)
     shared = shared[: max(shared.rfind("_"), shared.rfind("-")) + 1] if glob.escape(shared) == shared else ""
@@ -128,15 +130,15 @@ def _joined(layout: Layout, families: dict[tuple[int, str], list[tuple[str, ...]
         return None  # no pattern tells where the id ends
     in_name = shared + "_".join(f"{{id{i}}}" for i in range(n + 1, n + last + 1))
     spelling = way.join.join([*(f"{{id{i}}}" for i in range(1, n + 1)), in_name])
-    for paths in families.values():
-        pattern = _pattern(paths, way, varying, in_name)
+    for paths in split.values():
+        pattern = _pattern(paths, way, several, in_name)
         rule = path_rule(pattern)
         ids = [id_in(m, spelling) if (m := rule.fullmatch("/".join(names))) else None for names in paths]
         if len(set(ids)) < len(ids) or None in ids:
             return None
         files = {str(id): layout.root.joinpath(*names) for id, names in zip(ids, paths, strict=True)}
         above |= {str(id): names[:-1] for id, names in zip(ids, paths, strict=True)}
-        place = "/".join(paths[0][: min(varying)])
+        place = "/".join(paths[0][: min(several)])
         folders.append(ImageFolder(place or ".", files, own_pattern=pattern))
     taken = {p for f in folders for p in f.files.values()}
     others = [f for f in layout.folders if not taken & set(f.files.values())]
@@ -145,12 +147,12 @@ def _joined(layout: Layout, families: dict[tuple[int, str], list[tuple[str, ...]
     return replace(out, tables=dict(_tables(out, spelling)))
 
 
-def _pattern(paths: Sequence[tuple[str, ...]], way: _Way, varying: set[int], in_name: str) -> str:
+def _pattern(paths: Sequence[Names], way: _Way, several: set[int], in_name: str) -> str:
     """A glob of these paths with the parts of the id in it, ``in_name`` those of the file's name."""
     parts = []
     for i, name in enumerate(paths[0][:-1]):
         part = f"{{id{way.places.index(i) + 1}}}" if i in way.places else "*"
-        parts.append(part if i in varying else glob.escape(name))
+        parts.append(part if i in several else glob.escape(name))
     suffixes = {Path(names[-1]).suffix for names in paths}
     ending = suffixes.pop() if len(suffixes) == 1 else ".*"
     rest = "" if way.keep is None else "_*"
