@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,6 +19,8 @@ from podium.errors import DataError, nearest
 from podium.formats import colours, masks, rle, tables
 from podium.formats import images as image_files
 
+SIGNS = {"1", "-1"}
+"""What a column may write for yes and no, as CelebA's do; one with a 0 or a blank beside them says something else."""
 IGNORED = 255
 """In a map of classes: neither trained on nor scored."""
 
@@ -129,6 +132,8 @@ def _table_targets(competition: Competition, data: Path) -> dict[str, Target]:
         tables.column(table, name, path)
     inputs = table.select(own).rows() if own else [()] * len(ids)
     found = {}
+    signed = [name for name in spec.targets if competition.task == "classification" and set(table[name]) == SIGNS]
+    table = table.with_columns(pl.col(signed).replace({"-1": "0"}))
     for id, row, extra in zip(ids, table.select(spec.targets).rows(), inputs, strict=True):
         target = Target(str(path), inputs=tuple(str(v) for v in extra))
         try:

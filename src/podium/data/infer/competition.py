@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from podium.data.competition import Competition, listed
 from podium.data.infer.draft import Draft, Inference
 from podium.data.infer.groups import infer_groups
-from podium.data.infer.id_parts import with_joined_ids
+from podium.data.infer.id_parts import with_deep_folders_together, with_joined_ids
 from podium.data.infer.inputs import infer_inputs
 from podium.data.infer.json_names import names_of_numbers
 from podium.data.infer.label_rows import not_read
@@ -19,7 +19,7 @@ from podium.data.infer.lists import infer_lists
 from podium.data.infer.mask_layouts import mask_folders, one, own_folders
 from podium.data.infer.named_files import named_files
 from podium.data.infer.path_classes import path_classes
-from podium.data.infer.rle_tables import RleTable, rle_tables
+from podium.data.infer.rle_tables import SAMPLE, RleTable, rle_tables
 from podium.data.infer.spelling import class_names
 from podium.data.infer.submissions import rle_submission, value_submission
 from podium.data.infer.value_samples import ValueTable, value_sample
@@ -64,11 +64,14 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     draft = Draft({"name": name, "task": "segmentation", "data": {}})
     if own and own[0].masks:
         ids = own_folders(draft, layout, own)
-    elif pairs:
+    elif pairs and (asked := _asked(layout, targets, samples + truths)) is None:
         ids = mask_folders(draft, layout, pairs)
-    elif truths:
+    elif truths and not pairs:
+        layout = with_deep_folders_together(layout)
         ids = _runs(draft, layout, truths[0])
-    elif (table := label_table(layout, targets)) is not None:
+    elif (table := asked if pairs else label_table(layout, targets)) is not None:
+        layout = layout if table.views else with_deep_folders_together(layout)
+        pairs = []
         ids = _table(draft, layout, table)
     elif (deep := path_classes(plain)) is not None:
         layout = replace(plain, above=deep[1])
@@ -106,6 +109,13 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     infer_inputs(draft, layout, ids)
     _metric(draft, layout, ids)
     return Inference(Competition.from_tree(draft.tree, where="inferred competition.toml"), draft.why)
+
+
+def _asked(layout: Layout, targets: Sequence[str], runs: Sequence[RleTable]) -> LabelTable | None:
+    """The table that has what the sample submission asks for, where this is no mask: masks beside it only help."""
+    samples = {c for p, t in layout.tables.items() if SAMPLE.search(p) for c in t.columns}
+    table = label_table(layout, targets) if samples and not runs else None
+    return table if table is not None and set(table.targets) <= samples - {table.id_column} else None
 
 
 def _runs(draft: Draft, layout: Layout, table: RleTable) -> list[str]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from pathlib import Path
+from pathlib import PurePath
 
 import polars as pl
 
@@ -16,6 +16,8 @@ from podium.data.layout import ImageFolder, Layout, beginning, split_of
 from podium.data.patterns import id_in, path_rule, row_id, stem_of
 
 LOOKED = 300
+MANY = 4
+"""Folders that are not named one by one."""
 MOST_FOLDERS = 4
 """Names of folders that an id is made of."""
 _JOINS = ("_", "-", "")
@@ -39,7 +41,7 @@ class _Way:
 
     def kept(self, names: Sequence[str]) -> str:
         """The part of the file's name that is in the id."""
-        stem = Path(names[-1]).stem
+        stem = PurePath(names[-1]).stem
         return stem if self.keep is None else "_".join(stem.split("_")[: self.keep])
 
     def id_of(self, names: Sequence[str]) -> str:
@@ -61,13 +63,35 @@ def with_joined_ids(layout: Layout) -> Layout:
     ]  # fmt: skip
     if not first or not columns:
         return layout
-    stems = [Path(names[-1]).stem for names in first]
+    stems = [PurePath(names[-1]).stem for names in first]
     repeated = len(set(stems)) * 10 < 9 * len(stems)
     by_path = repeated and any(_are_paths(values, set(stems)) for values in columns)
     if not by_path and any(sum(stem_of(v) in set(stems) for v in values) * 2 > len(values) > 0 for values in columns):
         return layout
     way = _Way(telling(first)) if by_path else _way(layout, first)
     return (_joined(layout, found, way) or layout) if way is not None else layout
+
+
+def with_deep_folders_together(layout: Layout) -> Layout:
+    """The layout with images of many folders below one put together, a folder a split, where no name comes twice.
+
+    So lie images in folders of patients, or of the first letters of their names.
+    """
+    split = families(layout)
+    first = next(iter(split.values()), [])
+    several = varying(first) if first else []
+    if not several or several[0] == 0 or len({names[:-1] for names in first}) < MANY:
+        return layout
+    folders = []
+    for paths in split.values():
+        files = {PurePath(names[-1]).stem: layout.root.joinpath(*names) for names in paths}
+        if len(files) < len(paths):
+            return layout
+        above = ["*" if i in several else glob.escape(name) for i, name in enumerate(paths[0][:-1])]
+        pattern = "/".join([*above, f"*{_ending(paths)}"])
+        folders.append(ImageFolder("/".join(paths[0][: several[0]]), files, own_pattern=pattern))
+    taken = {p for f in folders for p in f.files.values()}
+    return replace(layout, folders=folders + [f for f in layout.folders if not taken & set(f.files.values())])
 
 
 def families(layout: Layout) -> dict[tuple[int, str], list[Names]]:
@@ -153,10 +177,13 @@ def _pattern(paths: Sequence[Names], way: _Way, several: set[int], in_name: str)
     for i, name in enumerate(paths[0][:-1]):
         part = f"{{id{way.places.index(i) + 1}}}" if i in way.places else "*"
         parts.append(part if i in several else glob.escape(name))
-    suffixes = {Path(names[-1]).suffix for names in paths}
-    ending = suffixes.pop() if len(suffixes) == 1 else ".*"
     rest = "" if way.keep is None else "_*"
-    return "/".join([*parts, f"{in_name}{rest}{ending}"])
+    return "/".join([*parts, f"{in_name}{rest}{_ending(paths)}"])
+
+
+def _ending(paths: Sequence[Names]) -> str:
+    suffixes = {PurePath(names[-1]).suffix for names in paths}
+    return suffixes.pop() if len(suffixes) == 1 else ".*"
 
 
 def _tables(layout: Layout, spelling: str) -> Iterator[tuple[str, pl.DataFrame]]:

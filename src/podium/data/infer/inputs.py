@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from pathlib import PurePath
 
 import polars as pl
 
@@ -12,7 +13,7 @@ from podium.data.infer.draft import Draft
 from podium.data.infer.groups import GROUP_WORDS
 from podium.data.infer.input_names import called_otherwise
 from podium.data.infer.rle_tables import SAMPLE, id_column
-from podium.data.layout import ImageFolder, Layout
+from podium.data.layout import ImageFolder, Layout, split_of
 from podium.data.patterns import stem_of
 
 METADATA = re.compile(
@@ -38,22 +39,41 @@ def _for_test_images(draft: Draft, layout: Layout, tests: set[str]) -> None:
     """The inputs of the table of targets, looked for in a table of the test images."""
     data = draft.tree["data"]
     own, column, inputs = data["train_csv"], data["id_column"], data["inputs"]
-    if not tests or _covers(layout.tables[own], column, tests):
-        if tests:
-            _from(draft, [own], column)
+    if not tests:
+        _of_hidden_images(draft, layout)
+        return
+    if _covers(layout.tables[own], column, tests):
+        _from(draft, [own], column)
         return
     for path, table in layout.tables.items():
         shared = [c for c in inputs if c in table.columns]
         if path == own or column not in table.columns or not shared or not _covers(table, column, tests):
             continue
-        if alone := [c for c in inputs if c not in shared]:
-            note = f"; {path} has no {', '.join(alone)}, so left out"
-            draft.put("data.inputs", shared, draft.why["data.inputs"] + note)
+        _keep(draft, path, shared)
         _from(draft, [own, path], column)
         return
     if _from_other_columns(draft, layout, tests):
         return
     draft.why["data.inputs"] += "; unsure: no table has them for the test images"
+
+
+def _keep(draft: Draft, path: str, shared: list[str]) -> None:
+    """Only the inputs that a table of test images has."""
+    if alone := [c for c in draft.tree["data"]["inputs"] if c not in shared]:
+        note = f"; {path} has no {', '.join(alone)}, so left out"
+        draft.put("data.inputs", shared, draft.why["data.inputs"] + note)
+
+
+def _of_hidden_images(draft: Draft, layout: Layout) -> None:
+    """A table of test images that are not here tells all the same what is known of them."""
+    data = draft.tree["data"]
+    for path, table in layout.tables.items():
+        if split_of(PurePath(path).name) == "test" and data["id_column"] in table.columns:
+            shared = [c for c in data["inputs"] if c in table.columns]
+            _keep(draft, path, shared)
+            if not shared:
+                del data["inputs"], draft.why["data.inputs"]
+            return
 
 
 def _from_other_columns(draft: Draft, layout: Layout, tests: set[str]) -> bool:
