@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from infer_drawing import inferred, planted, save, table, write
 
+from podium.data.samples import list_samples
+
 SMALL = np.full((8, 8), 90, np.uint8)
 
 
 def test_mammograms_lie_in_a_folder_a_patient_and_their_names_come_once(tmp_path):
-    """RSNA: image_id alone is the id; a submission asks for each breast, which is said to be unsure by its absence."""
+    """RSNA: image_id alone is the id; the submission, of each breast, is not one of images and is not taken."""
     rows = []
     for i in range(15):
         save(tmp_path / f"d/train_images/{100 + i // 3}/{4000 + 7 * i}.png", SMALL)
@@ -66,7 +68,5 @@ def test_yes_and_no_as_1_and_minus_1(tmp_path):
     assert {s.id: s.values for s in found.train} == wanted
     text = (tmp_path / "d/train.csv").read_text().replace(f"{ids[0]},1", f"{ids[0]},0")
     (tmp_path / "d/train.csv").write_text(text)  # -1 beside 0 is no "no"
-    from podium.data.samples import list_samples
-
     problems = list_samples(competition, tmp_path / "d").problems
     assert {p.reason for p in problems} == {"'Bald' is -1, neither 0 nor 1"}
