@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import active_children, get_context
@@ -93,4 +94,5 @@ def _trainer(space: Workspace, recipe: Recipe) -> TrainFold:
 def _be_one_of(jobs: int) -> None:
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of the terminal's processes; the first ends us
     torch.set_num_threads(max(1, usable_cores() // jobs))
