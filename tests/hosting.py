@@ -50,26 +50,28 @@ class House:
 
     slug = "cars"
 
-    def __init__(self, folder, clock=None, rules=None, **settings):
-        self.folder, self.clock = Path(folder), clock or Clock()
+    def __init__(self, folder, clock=None, rules=None, test_groups=4, shape=(24, 32), **settings):
+        self.folder, self.clock, self.shape = Path(folder), clock or Clock(), shape
         self.folder.mkdir(parents=True, exist_ok=True)
         config = HostConfig(**{"graders": 1, "spare_mb": 0, "requests_a_minute": 100_000} | settings)
         (self.folder / CONFIG).write_text(emit_toml(config.tree(), {}))
         self.host = Host(self.folder, self.clock)
         self.fmt = SubmissionFormat(id_column="img", value_column="rle_mask", id="{id}.jpg")
-        self._competition(Rules(start=NOON - timedelta(days=3), end=NOON + timedelta(days=30), **(rules or {})))
+        self._competition(
+            Rules(start=NOON - timedelta(days=3), end=NOON + timedelta(days=30), **(rules or {})), test_groups
+        )
         self.users, self.tokens = {}, {}
 
-    def _competition(self, rules):
-        tiny = tiny_competition(self.folder / "source", n_groups=3, test_groups=4, table=None)
+    def _competition(self, rules, test_groups):
+        tiny = tiny_competition(self.folder / "source", n_groups=3, test_groups=test_groups, table=None)
         rng, self.ids = np.random.default_rng(1), tiny.test
-        self.truth = {id: rng.random((24, 32)) < 0.4 for id in self.ids}
+        self.truth = {id: rng.random(self.shape) < 0.4 for id in self.ids}
         self.usage = ["Public" if n % 3 else "Private" for n in range(len(self.ids))]
         write_solution(
             self.folder / "solution.csv",
             self.fmt,
             ids=self.ids,
-            shapes=[(24, 32)] * len(self.ids),
+            shapes=[self.shape] * len(self.ids),
             truth=[(rle.runs_of(self.truth[id]),) for id in self.ids],
             usage=self.usage,
         )
@@ -106,7 +108,7 @@ class House:
         rng = np.random.default_rng(seed)
         with SubmissionWriter(path, self.fmt) as writer:
             for id in self.ids:
-                writer.write(id, rle.encode(self.truth[id] ^ (rng.random((24, 32)) < wrong)))
+                writer.write(id, rle.encode(self.truth[id] ^ (rng.random(self.shape) < wrong)))
         return path
 
     def submit(self, name, wrong=0.1, seed=0, message=""):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from typing import Any
 
 import httptools
@@ -17,6 +18,9 @@ from podium.host.server.host import Host
 from podium.host.server.uploads import remove_parts, sweep
 
 LOCK = "serving.lock"
+
+SWITCH = 0.001
+"""Seconds after which a busy thread lets others run; with Python's 5 ms, each step of an answer may wait as long."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -79,4 +83,5 @@ def serve(host: Host, bind: str = "127.0.0.1", port: int = 8765) -> None:
         remove_parts(host.blobs)
         sweep(host)
         host.events.forget(host.now())
+        sys.setswitchinterval(SWITCH)
         server(host, bind, port).run()

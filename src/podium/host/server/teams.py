@@ -35,6 +35,11 @@ def team_of(host: Host, slug: str, user: User) -> Team | None:
     return team(host, row["team"]) if row else None
 
 
+def members_of(host: Host, slug: str) -> dict[int, int]:
+    """The team of every user who entered a competition."""
+    return {r["user"]: r["team"] for r in host.db.all("SELECT user, team FROM members WHERE competition = ?", slug)}
+
+
 def require_team(host: Host, slug: str, user: User) -> Team:
     """The team of a user.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
@@ -20,18 +20,31 @@ _CHUNK = 1 << 18
 _RANGED = {206: {"description": "A part of the file"}, 416: {"description": "The range lies behind its end"}}
 
 
+async def _gathered(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What comes in larger pieces."""
+    kept, size = [], 0
+    async for part in parts:
+        kept.append(part)
+        size += len(part)
+        if size >= _CHUNK:
+            yield b"".join(kept)
+            kept, size = [], 0
+    if size:
+        yield b"".join(kept)
+
+
 @router.put("/api/v1/uploads/{token}", include_in_schema=False)
 @router.put("/api/uploads/{token}", summary="Send the bytes of an upload")
 async def put(token: str, request: Request) -> Response:
     """The raw bytes of the file; may be sent again until the submission is made. No login: the token is the right."""
     services: Services = request.app.state.services
     services.requests.take(f"upload {request.client.host if request.client else '?'}")
-    arrival = await run_in_threadpool(Arrival, services.host, token)
+    disk = services.disk
+    arrival = await to_thread.run_sync(Arrival, services.host, token, limiter=disk)
     try:
-        async for chunk in request.stream():
-            for at in range(0, len(chunk), _CHUNK):
-                await run_in_threadpool(arrival.write, chunk[at : at + _CHUNK])
-        await run_in_threadpool(arrival.finish)
+        async for piece in _gathered(request.stream()):
+            await to_thread.run_sync(arrival.write, piece, limiter=disk)
+        await to_thread.run_sync(arrival.finish, limiter=disk)
     except ClientDisconnect:
         return Response(status_code=400)
     except StorageError:
@@ -47,12 +60,12 @@ def get(token: str, name: str, request: Request, services: TheServices) -> Respo
     """One download, or the rest of it (`Range` with `If-Range`). No login: the signed address is the right."""
     services.requests.take(f"download {request.client.host if request.client else '?'}")
     piece = services.downloads.open(token, request.headers)
-    return StreamingResponse(_sent(piece), 206 if piece.partial else 200, piece.headers)
+    return StreamingResponse(_sent(piece, services.disk), 206 if piece.partial else 200, piece.headers)
 
 
-async def _sent(piece: Piece) -> AsyncIterator[bytes]:
+async def _sent(piece: Piece, disk: CapacityLimiter) -> AsyncIterator[bytes]:
     parts = _read(piece)
-    while chunk := await run_in_threadpool(next, parts, b""):
+    while chunk := await to_thread.run_sync(next, parts, b"", limiter=disk):
         yield chunk
 
 

@@ -52,7 +52,7 @@ def start_upload(host: Host, hosted: Hosted, user: User, file_name: str, size: i
             mine = enter(host, hosted, user)
         team = mine.id
     token, now = new_token(), host.now()
-    with host.db.write() as db:
+    with host.db.write(lasting=False) as db:
         require_allowed(db, hosted, team, now)
         require_room(host, db, team, size)
         begun = db.execute(
@@ -106,7 +106,7 @@ class Arrival:
         except OSError as error:
             raise storage_error(error, "the host") or error from error
         self._file.close()
-        with self.host.db.write() as db:
+        with self.host.db.write(lasting=False) as db:
             _open_upload(db.execute("SELECT * FROM uploads WHERE hash = ?", (self.hash,)).fetchone(), self.host.now())
             db.execute("UPDATE uploads SET sha256 = ? WHERE hash = ?", (self._sha.hexdigest(), self.hash))
             os.replace(self._part, self.host.blobs / self.hash)
