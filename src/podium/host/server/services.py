@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -34,6 +35,7 @@ class Services:
     downloads: Downloads = field(init=False)
     requests: Throttle = field(init=False)
     failures: Throttle = field(init=False)
+    arriving: Counter[str] = field(default_factory=Counter)
     disk: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MOST_FILES))
 
     def __post_init__(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
 from anyio import CapacityLimiter, to_thread
@@ -11,12 +13,16 @@ from starlette.requests import ClientDisconnect
 
 from podium.errors import StorageError
 from podium.host.server.downloads import Piece
+from podium.host.server.refusals import TooMany
 from podium.host.server.services import Services, TheServices
+from podium.host.server.tokens import hash_of
 from podium.host.server.uploads import Arrival
 
 router = APIRouter(tags=["files"])
 
 _CHUNK = 1 << 18
+MOST_AT_ONCE = 3
+"""Connections that send the same upload."""
 _RANGED = {206: {"description": "A part of the file"}, 416: {"description": "The range lies behind its end"}}
 
 
@@ -39,6 +45,25 @@ async def put(token: str, request: Request) -> Response:
     """The raw bytes of the file; may be sent again until the submission is made. No login: the token is the right."""
     services: Services = request.app.state.services
     services.requests.take(f"upload {request.client.host if request.client else '?'}")
+    with _counted(services.arriving, hash_of(token)):
+        return await _taken(services, token, request)
+
+
+@contextlib.contextmanager
+def _counted(arriving: Counter[str], upload: str) -> Iterator[None]:
+    """Refuse one more connection for an upload: a client may try again beside one that hangs, and no more."""
+    if arriving[upload] >= MOST_AT_ONCE:
+        raise TooMany("this upload is being sent already", remedy="wait until it is here")
+    arriving[upload] += 1
+    try:
+        yield
+    finally:
+        arriving[upload] -= 1
+        if not arriving[upload]:
+            del arriving[upload]
+
+
+async def _taken(services: Services, token: str, request: Request) -> Response:
     disk = services.disk
     arrival = await to_thread.run_sync(Arrival, services.host, token, limiter=disk)
     try:

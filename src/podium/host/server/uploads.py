@@ -110,12 +110,22 @@ class Arrival:
             _open_upload(db.execute("SELECT * FROM uploads WHERE hash = ?", (self.hash,)).fetchone(), self.host.now())
             db.execute("UPDATE uploads SET sha256 = ? WHERE hash = ?", (self._sha.hexdigest(), self.hash))
             os.replace(self._part, self.host.blobs / self.hash)
+        _keep_names(self.host.blobs)
 
     def abandon(self) -> None:
         """Remove what came; harmless after `finish`."""
         with contextlib.suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
+
+
+def _keep_names(folder: Path) -> None:
+    """Wait until a file's new name survives a power cut too."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _open_upload(row: Row | None, now: datetime) -> Row:
