@@ -128,13 +128,14 @@ def _for_viewer(row: Standing, mine: int | None, hidden: bool) -> Standing:
 
 def _board(host: Host, hosted: Hosted, private: bool) -> list[Standing]:
     """The board, computed anew after it moved only, and by one of those who ask."""
-    stamp = (host.events.last(hosted.slug, "board"), hosted.rules, hosted.spec.metric)
+    kind = None if private else "board"  # a pick moves the private one alone, and wakes nobody who looks at the other
+    stamp = (host.events.last(hosted.slug, kind), hosted.rules, hosted.spec.metric)
     memo = _memo.setdefault(host, {})
     known = memo.get((hosted.slug, private))
     if known is not None and known[0] == stamp:
         return known[1]
     with _memo_lock:
-        stamp = (host.events.last(hosted.slug, "board"), hosted.rules, hosted.spec.metric)
+        stamp = (host.events.last(hosted.slug, kind), hosted.rules, hosted.spec.metric)
         known = memo.get((hosted.slug, private))
         if known is None or known[0] != stamp:
             with host.db.read() as db:
