@@ -223,9 +223,9 @@ class Kaggle:
     refuses it, or (https) at a port where nobody listens.
     """
 
-    def __init__(self, port, folder, token=None, username=None, key=None):
+    def __init__(self, port, folder, token=None, username=None, key=None, command=(str(KAGGLE),), path=None):
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+        self.folder, self.command = folder, [*command, "competitions"]
         keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "TMPDIR")}
         self.env = keep | {
             "HOME": str(folder),
@@ -238,6 +238,8 @@ class Kaggle:
             "NO_PROXY": "",
             "no_proxy": "",
         }
+        if path:
+            self.env["PYTHONPATH"] = str(path)
         if token:
             self.env["KAGGLE_API_TOKEN"] = token
         if username:
@@ -245,7 +247,7 @@ class Kaggle:
 
     def __call__(self, *args, code=0):
         done = subprocess.run(
-            [str(KAGGLE), "competitions", *args],
+            [*self.command, *args],
             cwd=self.folder,
             env=self.env,
             capture_output=True,
