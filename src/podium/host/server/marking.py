@@ -92,7 +92,7 @@ def _warm_up() -> None:
     rle.overlap(one, one)
     longs, none = np.zeros(2, np.int64), np.zeros((0, 2), np.int64)
     empty = (longs[:0],) * 3
-    text, spans = np.frombuffer(b"1 1\n", np.uint8), np.zeros((0, 2), np.int32)
+    text, spans = np.frombuffer(bytearray(192), np.uint8), np.zeros((0, 2), np.int32)
     spans.setflags(write=False)
     run_kernels.score_rows(text, *empty, longs, spans, longs, longs, none)
     run_kernels.pair_table(one, longs[:1], one, longs[:1], np.zeros((1, 1), np.int64))
