@@ -45,19 +45,21 @@ def quick_counts(path: Path, solution: Solution, fmt: SubmissionFormat) -> Longs
 class _Pass:
     def __init__(self, solution: Solution, fmt: SubmissionFormat, truth: MappedRuns) -> None:
         self.fmt, self.truth = fmt, truth
-        labels = fmt.classes if fmt.row_a_class else ("",)
+        labels, samples = fmt.classes if fmt.row_a_class else ("",), (*solution.ids, *solution.ignored)
         spelt = [
             f"{fmt.row_id(sample, label)},{f'{label},' if fmt.class_column else ''}".encode()
-            for sample, label in itertools.product(solution.ids, labels)
+            for sample, label in itertools.product(samples, labels)
         ]
         self.row_of = {text: n for n, text in enumerate(spelt)}
         self.commas = 2 if fmt.class_column else 1
-        sides = np.array([solution.shapes[sample] for sample in solution.ids], np.int64)
+        sides = np.array([solution.shapes.get(sample, (0, 0)) for sample in samples], np.int64).reshape(-1, 2)
         self.sizes = np.repeat(sides[:, 0] * sides[:, 1], truth.masks)
         self.counts = np.zeros((len(spelt), 2), np.int64)
         self.seen = np.zeros(len(spelt), bool)
         self.numbers = np.empty(0, np.int64)
-        self.plain = len(self.row_of) == len(spelt) == len(truth.areas) and not solution.ignored
+        none = np.zeros(len(solution.ignored) * truth.masks, np.int64)  # no runs: in order they have to be all the same
+        self.begins, self.ends = np.append(truth.begins, none), np.append(truth.ends, none)
+        self.plain = len(self.row_of) == len(spelt) == len(self.begins) and bool(sides.all())
 
     def run(self, path: Path) -> Longs | None:
         """The counts, if every row is there once and in order."""
@@ -75,8 +77,8 @@ class _Pass:
                 good = self._read(f)
         if not good or not self.seen.all():
             return None
-        n = len(self.seen)
-        table = np.column_stack([self.counts, self.truth.areas])
+        n = len(self.truth.areas)
+        table = np.column_stack([self.counts[:n], self.truth.areas])
         return table if self.truth.masks == 1 else table.reshape(n // self.truth.masks, self.truth.masks, 3)
 
     def _read(self, f: IO[bytes]) -> bool:
@@ -121,7 +123,7 @@ class _Pass:
         if len(self.numbers) <= len(room) // 2:
             self.numbers = np.empty(len(room) // 2 + 1, np.int64)
         bad = run_kernels.score_rows(
-            text, begin, stop, row, truth.offsets, truth.runs, self.sizes, self.numbers, self.counts
+            text, begin, stop, row, self.begins, self.ends, truth.runs, self.sizes, self.numbers, self.counts
         )
         truth.let_go()
         return bad < 0

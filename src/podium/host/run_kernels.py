@@ -73,7 +73,8 @@ def score_rows(
     starts: Longs,
     ends: Longs,
     rows: Longs,
-    offsets: Longs,
+    begins: Longs,
+    stops: Longs,
     runs: Ints,
     sizes: Longs,
     numbers: Longs,
@@ -85,7 +86,7 @@ def score_rows(
         text: The file, or a piece of it with whole lines, with 64 bytes more on either side, whatever is in them.
         starts, ends: Where the runs of each row are in it.
         rows: Which mask each row is about.
-        offsets: Where the runs of each mask begin in ``runs``, and one more.
+        begins, stops: Where the runs of each mask are in ``runs``.
         runs: Start (from 0), end of every hidden run, shape (R, 2), ascending within a mask.
         sizes: Pixels of each mask.
         numbers: Room for the numbers of one row.
@@ -103,7 +104,7 @@ def score_rows(
         area = _spans(given, sizes[mask])
         if area < 0:
             return r
-        out[mask, 0], out[mask, 1] = _common(given, runs, offsets[mask], offsets[mask + 1]), area
+        out[mask, 0], out[mask, 1] = _common(given, runs, begins[mask], stops[mask]), area
     return -1
 
 
