@@ -11,8 +11,10 @@ import zipfile
 import pytest
 
 from hosting import House, call, client, serving, uploaded
-from podium.host.server import sse
+from podium.host.server import sse, uploads
+from podium.host.server.refusals import Unknown
 from podium.host.server.standings import harmless
+from podium.host.server.submissions import hand_in
 from podium.host.server.teams import rename
 
 PASSWORD = "correct horse battery"
@@ -101,6 +103,20 @@ def test_an_upload_is_its_owners_once_and_of_its_competition(live):
         assert (again.status_code, "handed in already" in again.text) == (409, True)
         assert alice.put(f"/api/uploads/{token}", content=data).status_code == 409
         assert alice.put("/api/uploads/podium_" + "x" * 43, content=data).status_code == 404
+
+
+def test_uploads_that_were_never_handed_in_give_way_to_new_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "MOST_OPEN", 3)
+    house = House(tmp_path / "house")
+    user, tokens = house.user("alice"), []
+    for n in range(5):
+        tokens.append(uploads.start_upload(house.host, house.hosted, user, "a.csv", 1))
+        house.put(tokens[-1], b"%d" % n)
+    for token in tokens[:2]:
+        with pytest.raises(Unknown):
+            hand_in(house.host, house.hosted, user, token, "")
+    assert len(list(house.host.blobs.iterdir())) == 3
+    hand_in(house.host, house.hosted, user, tokens[2], "")
 
 
 def test_more_and_fewer_bytes_than_declared(live):
