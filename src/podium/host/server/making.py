@@ -27,8 +27,8 @@ from podium.host.server.host import Host
 from podium.host.server.leaks import require_no_labels
 from podium.host.server.neutral import WRITTEN, copy_neutral
 from podium.host.server.spec import FAR_AWAY, LONG_AGO, Rules
-from podium.host.solution import Solution, read_solution, truth_format
-from podium.host.truth_store import save_runs
+from podium.host.solution import Solution, truth_format
+from podium.host.truth_store import put_on_disk
 from podium.metrics import get_metric
 from podium.progress import track
 
@@ -69,11 +69,10 @@ def install(
     folder = host.competitions.folder / slug
     if folder.exists():
         raise BoardError(f"there is a competition '{slug}' already", where=folder, remedy="choose another name")
-    hidden = read_solution(solution, truth_format(spec.submission, Classes.of(spec).names))
     with building(folder) as draft:
-        write_atomic(draft / SOLUTION, solution.read_bytes())
+        shutil.copyfile(solution, draft / SOLUTION)
+        hidden = put_on_disk(solution, truth_format(spec.submission, Classes.of(spec).names), draft / TRUTH)
         spec = _with_metric(spec, draft, solution.parent)
-        save_runs(hidden, draft / TRUTH, draft / SOLUTION)
         files = _copy_all(data, draft / DATA)
         remarks = require_no_labels(spec, draft / DATA, hidden, solution)
         _bundle(draft / DATA, draft / BUNDLE)
