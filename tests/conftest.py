@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,19 +31,36 @@ def workspace(tmp_path):
     return Workspace.new(tmp_path / "space", tiny.folder, hold_out=0.3)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A folder on a file system of two megabytes."""
-    folder = tmp_path / "small_disk"
+@contextmanager
+def _disk_of(megabytes, folder):
+    """A file system of a few megabytes at ``folder``."""
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], capture_output=True
+    )
     if done.returncode:
         reason = f"a small tmpfs cannot be mounted here: {done.stderr.decode().strip()}"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of two megabytes."""
+    with _disk_of(2, tmp_path / "small_disk") as folder:
+        yield folder
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A folder on a file system of sixteen megabytes: room for a host, until it is filled."""
+    with _disk_of(16, tmp_path / "disk") as folder:
+        yield folder
 
 
 class RealData:

@@ -118,6 +118,8 @@ def test_the_commands_of_the_ladder(space):
     assert space.attempts.get("hotter").race.careful
     run("try", "plain", "augment.hflip=0", "--why", "less", "--folds", "0", "--seeds", "1", "--parent", "0")
     assert space.attempts.get("plain").trained_folds() <= {0}
+    run("resume", "plain", "--complete")
+    assert space.attempts.get("plain").trained_folds() == {0, 1}
     run("combine", "hotter", "plain", "--name", "both")
     assert set(space.attempts.get("both").change) == {"augment.hflip", "optim.lr"}
     assert "plain" in run("champion", "plain", "--why", "I like it")

@@ -40,7 +40,7 @@ def make_workspace(
     seed: int = 0,
 ) -> None:
     """Make a workspace in ``root``, whole or not at all; the arguments are those of `Workspace.new`."""
-    _require_new(root)
+    require_new(root)
     named = board_at(str(source))
     if named is None:
         _make(root, Path(source).resolve(), settings, share, public, solution, copy, seed)
@@ -94,7 +94,7 @@ def _make(
 
 def make_from_frame(root: Path, frame: Any, settings: Sequence[str], columns: Mapping[str, Any]) -> None:
     """Make a workspace in ``root`` from a frame, whole or not at all; see `Workspace.from_frame`."""
-    _require_new(root)
+    require_new(root)
     with building(root, marker=False) as draft:
         inference = frame_to_folder(frame, draft / "data", _name(root), **columns).with_settings(settings)
         inference = _take_metric(inference, draft)
@@ -102,7 +102,8 @@ def make_from_frame(root: Path, frame: Any, settings: Sequence[str], columns: Ma
         write_recipes(inference.competition, draft)
 
 
-def _require_new(root: Path) -> None:
+def require_new(root: Path) -> None:
+    """Refuse a folder that is in use."""
     if root.exists() and not root.is_dir():
         raise ConfigError("there is a file of this name", where=root, remedy="choose another name, or move it away")
     if root.exists() and any(root.iterdir()):

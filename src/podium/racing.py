@@ -119,11 +119,12 @@ class Racing:
             begun = self.attempts.create(name, wanted, base, why, digest, link=link, race=race, more=more, **kept)
         return self._run(begun, prepared)
 
-    def resume(self, reference: str | int | None, race: dict[str, Any]) -> Attempt:
+    def resume(self, reference: str | int | None, race: dict[str, Any], *, complete: bool = False) -> Attempt:
         """Go on with an attempt that was stopped: the given one, or the newest unfinished.
 
         Args:
             race: Settings of `RaceConfig` that are to be others from now on.
+            complete: Train every fold, whatever the verdict is, as a member of a blend needs it.
         """
         if reference is None:
             unfinished = [row["folder"] for row in self.index.rows(self.k)[0] if row["state"] == "unfinished"]
@@ -137,7 +138,7 @@ class Racing:
             attempt = attempt.raced_by(changed)
         prepared = self.prepare(attempt.recipe)
         same_folds(attempt, prepared.folds, self.root)
-        return self._run(attempt, prepared)
+        return self._run(self._completed(attempt, prepared) if complete else attempt, prepared)
 
     def combine(self, references: Sequence[str | int], name: str | None, why: str, race: RaceConfig) -> Attempt:
         """Race the changes of several attempts together against the champion."""
@@ -182,6 +183,18 @@ class Racing:
                 _, verdict = judge.judge(attempt, self.attempts.get(attempt.parent), shared_training=shared)
                 attempt = attempt.decided(verdict)
             self.index.put(attempt)
+        return attempt
+
+    def _completed(self, attempt: Attempt, prepared: Prepared) -> Attempt:
+        """It, trained on every fold."""
+        if attempt.parent is None or not prediction_only(attempt.change):
+            return self._race(prepared).complete(attempt)
+        parent = self.attempts.get(attempt.parent)
+        if len(parent.trained_folds()) < self.k:
+            raise LedgerError(
+                f"attempt {attempt.id} ({attempt.name}) has its parent's trainings, and these are not all there",
+                remedy=f"podium resume {parent.id} --complete; then this once more",
+            )
         return attempt
 
     def _check_folds(self, race: RaceConfig) -> None:
@@ -264,6 +277,7 @@ def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) 
     """Refuse what cannot be trained, and unknown names, before anything is written or trained."""
     from podium.models.pretrained import check_weights
     from podium.training.check import check_recipe, check_trainable
+    from podium.training.presence import check_presence
     from podium.training.pseudo import check_pseudo
     from podium.training.tasks import create_task
 
@@ -274,6 +288,7 @@ def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) 
     model, k = check_recipe(recipe, task), competition.folds.k
     check_weights(recipe.model, root, model, normalize=recipe.input.normalize, folds=k)
     check_pseudo(recipe, task, root, k)
+    check_presence(recipe, task, root)
 
 
 def _files(recipe: Recipe) -> dict[str, Path]:

@@ -80,6 +80,6 @@ def _sides(space: Workspace, details: Details) -> Sides:
             raise LedgerError("masks are drawn where podium can train", remedy="pip install 'podium[train]'")
         from podium.inference.decide import decider
 
-        decide = decider(space.competition, space.metric)
+        decide = decider(space.competition, space.metric, space.root)
     samples = read_fixes(Path(space.root)).apply(space.samples().train)
     return Sides(details.attempt, details.parent, space.competition, samples, decide)

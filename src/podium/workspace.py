@@ -25,6 +25,8 @@ from podium.ledger.standings import Standings
 from podium.ledger.submissions import Submissions
 from podium.metrics import get_metric
 from podium.new import SPEC, make_from_frame, make_workspace
+from podium.presence import BEFORE as MASKS
+from podium.presence import make_presence
 from podium.progress import say_if
 from podium.racing import Racing
 from podium.recipe import Recipe
@@ -82,7 +84,8 @@ class Workspace:
         """Make a workspace from a folder of data: infer the competition, write it down with the reasons.
 
         Args:
-            source: A folder, an archive; or `kaggle:SLUG` or `host:URL/SLUG`, to be downloaded.
+            source: A folder, an archive; `kaggle:SLUG` or `host:URL/SLUG`, to be downloaded; or `masks:FOLDER`, another
+                workspace, for a classifier that says which of its masks are empty.
             settings: Keys of competition.toml to set, for instance ``["metric=iou", "folds.k=3"]``.
             hold_out: Share of the labelled samples to hide as a test set with a leaderboard of its own.
             public: Share of those that the public leaderboard scores.
@@ -94,6 +97,10 @@ class Workspace:
             DataError: if the data cannot be understood.
         """
         root = Path(folder).resolve()
+        if str(source).startswith(MASKS):
+            alone = (hold_out, solution, copy, seed) == (None, None, False, 0)
+            make_presence(root, Path(str(source).removeprefix(MASKS)).resolve(), settings, alone=alone)
+            return cls(root)
         make_workspace(root, source, settings, hold_out, public, solution, copy, seed)
         return cls(root)
 
@@ -233,13 +240,13 @@ class Workspace:
         """
         return self.racing.combine(references, name, why, RaceConfig.of(careful))
 
-    def resume(self, reference: str | int | None = None, **race: Any) -> Attempt:
+    def resume(self, reference: str | int | None = None, *, complete: bool = False, **race: Any) -> Attempt:
         """Go on with an attempt that was stopped: the given one, or the newest unfinished.
 
         Args:
             race: ``careful=``, ``folds=`` or ``seeds=``, as of `attempt`, to be others from now on.
         """
-        return self.racing.resume(reference, race)
+        return self.racing.resume(reference, race, complete=complete)
 
     def champion(self) -> Attempt:
         """The recipe that stands: the attempt that was accepted last, else the baseline.
@@ -340,34 +347,16 @@ class Workspace:
         context = (self.competition, self.metric, self.root)
         return export_attempt(attempt, *context, self.prepare, target, kind, each=each, all_seeds=all_seeds)
 
-    def blend(
-        self,
-        members: Sequence[str],
-        weights: str = "hill-climb",
-        changes: Sequence[str] = (),
-        *,
-        fast: bool = False,
-        name: str = "blend",
-        score_only: bool = False,
-        pseudo: Sequence[str] | None = None,
-    ) -> Blend:
+    def blend(self, members: Sequence[str], *args: Any, **options: Any) -> Blend:
         """Put attempts, and predictions from elsewhere, together, and write the submission `submissions/NNNN-<name>/`.
 
         Args:
             members: Attempts by number or name; paths of folders or files of predictions.
-            weights: "hill-climb", "fit" or "equal"; of tables "stack" or "boost", too.
-            changes: Of the best attempt's [predict], for instance ``["predict.threshold=tuned"]``.
-            fast: Fit weights on some of the pixels that members disagree on.
-            score_only: Leave the test set alone.
-            pseudo: Settings of `PseudoConfig`; not None: write pseudo-labels of the test set to `pseudo/`, too.
-
-        Raises:
-            LedgerError: if weights cannot be fitted, the members' folds being others; the plain mean still can be made.
+            args, options: ``weights=``, ``changes=``, ``fast=``, ``name=`` …: see `Blending.blend`.
         """
         from podium.ensemble.blend import Blending
 
-        how: dict[str, Any] = {"fast": fast, "name": name, "score_only": score_only, "pseudo": pseudo}
-        return Blending(*self._made_of, self.recipe, self.prepare).blend(members, weights, changes, **how)
+        return Blending(*self._made_of, self.recipe, self.prepare).blend(members, *args, **options)
 
     def submit(self, message: str = "", file: str | Path | None = None, *, again: bool = False) -> Receipt:
         """Check a submission file, hand it to the board and keep the receipt.

@@ -149,9 +149,12 @@ def test_folds_that_not_all_have_trained(tmp_path: Path, capsys: pytest.CaptureF
     done = space.blend(["0", "1"])
     assert done.samples < 24
     assert sorted(done.by_fold) == [0, 2]
-    assert "only folds 0, 2 are predicted by all members" in capsys.readouterr().err
-    with pytest.raises(LedgerError, match="fold 0 alone"):
+    said = capsys.readouterr().err
+    assert "only folds 0, 2 are predicted by all members" in said
+    assert "podium resume 0001-two --complete" in said
+    with pytest.raises(LedgerError, match="fold 0 alone") as refused:
         space.blend(["0", "2"])
+    assert "podium resume 0002-one --complete" in str(refused.value)
 
 
 def test_lost_predictions_are_told(tmp_path: Path) -> None:

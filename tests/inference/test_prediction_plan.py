@@ -13,7 +13,8 @@ from stand_ins import Bright, Made, job_of, predictor_of
 
 from podium.errors import ConfigError
 from podium.inference import plan as module
-from podium.inference.plan import MARGIN, Pace, _few, _spread, measure, plan_of
+from podium.inference.plan import MARGIN, Pace, _few, _slope, _spread, measure, plan_of
+from podium.inference.predict import _predict
 from podium.progress import seconds_of
 
 PACE = Pace(fixed=0.01, each=0.1, start=5.0, bytes=100.0, probs=1000.0)
@@ -64,10 +65,21 @@ def test_a_measurement_foretells_the_run(tmp_path, monkeypatch):
     job, ids = job_of(tmp_path / "parts", predictor, Made(200))
     pace = measure(predictor, job.content, job.test, ids)
     assert 0.003 < pace.each < 0.012
-    assert 0.012 <= pace.seconds(200, 1, 3) / 200 < 0.05
+    began = time.monotonic()
+    _predict(job)
+    took = time.monotonic() - began
+    assert pace.seconds(200, 1, 3) - pace.start == pytest.approx(took, rel=0.25)
     size = job.content.finish([], [], tmp_path).stat().st_size
     assert pace.bytes > size / 200
     assert pace.probs == pytest.approx(20 * 28, rel=0.1)
+
+
+def test_what_a_stream_takes_to_begin_is_not_counted_again_with_every_image():
+    assert _slope([(n, 0.6 + 0.2 * n) for n in (4, 8, 16)]) == pytest.approx(0.2)
+    assert _slope([(4, 2.0)]) == pytest.approx(0.5), "one stream says no better"
+    assert _slope([(4, 2.0), (8, 2.0)]) == pytest.approx(1 / 6), "nor noise: half the mean at least"
+    assert _slope([(4, 0.4), (8, 8.0)]) == pytest.approx(0.7), "and the mean at most"
+    assert _slope([]) == 0
 
 
 @given(st.integers(0, 200))

@@ -78,13 +78,14 @@ def resume(
     careful: bool = typer.Option(None, "--careful/--not-careful", help="Give up later, or not, from now on."),
     folds: str = FOLDS,
     seeds: int = SEEDS,
+    complete: bool = typer.Option(False, "--complete", help="Train every fold whatever the verdict: for a blend."),
     as_json: bool = JSON,
 ) -> None:
     """Go on with an attempt that was stopped."""
     from podium.workspace import Workspace
 
     space = Workspace.open()
-    given = {"careful": careful, "folds": numbers(folds), "seeds": seeds}
+    given: dict[str, Any] = {"careful": careful, "folds": numbers(folds), "seeds": seeds, "complete": complete}
     with space.lock():
         done = space.resume(attempt, **{key: value for key, value in given.items() if value is not None})
     _after(space, done, as_json)

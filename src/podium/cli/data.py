@@ -15,7 +15,7 @@ from podium.cli.output import JSON, emit, next_command
 def new(
     folder: Path = typer.Argument(..., metavar="DIR", help="The workspace to make."),
     source: str = typer.Option(
-        ..., "--from", metavar="DATA", help="A folder or archive of data; or kaggle:SLUG, host:URL/SLUG."
+        ..., "--from", metavar="DATA", help="A folder or archive of data; kaggle:SLUG, host:URL/SLUG; masks:WORKSPACE."
     ),
     hold_out: float = typer.Option(
         None, min=0.01, max=0.9, metavar="SHARE", help="Share of labelled samples to hide as a test set."

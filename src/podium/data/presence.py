@@ -1,4 +1,4 @@
-"""Which classes each training sample has, for `sampling.by = "class"`."""
+"""Which classes each training sample has: for `sampling.by = "class"`, and for a classifier that is to learn it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,24 @@ def mask_classes(masks: Store, rows: Sequence[int] | NDArray[np.int64]) -> NDArr
         else:
             found[n] = np.bincount(raw.ravel(), minlength=IGNORED + 1)[:IGNORED] > 0
     return found[:, found.any(0)]
+
+
+def classes_there(truth: Store, outputs: int) -> NDArray[np.bool_]:
+    """(items, outputs): whether a class has any pixel in each mask of a store; of objects, whether there is any.
+
+    Args:
+        outputs: Of planes or of a map of classes, their number; 1 of objects.
+    """
+    found = np.zeros((len(truth), outputs), bool)
+    for i, kind in enumerate(truth.kinds):
+        raw = truth.raw(i)
+        if kind in ("mask", "masks"):
+            found[i] = raw.reshape(outputs, -1).any(1)
+        elif outputs == 1:
+            found[i] = raw.any()
+        elif raw.size:
+            found[i] = np.bincount(raw.ravel(), minlength=outputs)[:outputs] > 0
+    return found
 
 
 def table_classes(targets: NDArray[np.float32]) -> NDArray[np.bool_]:

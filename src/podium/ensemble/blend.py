@@ -22,6 +22,7 @@ from podium.ensemble.shares import equal
 from podium.ensemble.test_set import Tested
 from podium.errors import ConfigError, LedgerError, nearest
 from podium.files import building
+from podium.inference.presence import said_of_test
 from podium.ledger.attempts import Attempts
 from podium.ledger.submissions import Submissions, file_in
 from podium.ledger.verdict import RunNoise, compare, paired_runs
@@ -30,7 +31,8 @@ from podium.progress import say
 from podium.recipe import PASSES, PredictConfig, PseudoConfig, Recipe
 from podium.training.check import check_predict
 from podium.training.fold_run import FoldData
-from podium.training.tasks import create_task
+from podium.training.presence import with_presence
+from podium.training.tasks import MaskTask, create_task
 
 WHY_NOT = (
     "weights are fitted on predictions of samples that no model had seen. Where folds differ, one member may have been",
@@ -135,8 +137,8 @@ class Blending:
 
     def blend(
         self,
-        references: Sequence[str],
-        how: str = "hill-climb",
+        members: Sequence[str],
+        weights: str = "hill-climb",
         changes: Sequence[str] = (),
         *,
         fast: bool = False,
@@ -144,26 +146,40 @@ class Blending:
         score_only: bool = False,
         pseudo: Sequence[str] | None = None,
     ) -> Blend:
-        """Blend some members and predict the test set; see `Workspace.blend`."""
-        if how not in WEIGHTS:
-            raise ConfigError(f"no weights '{how}'", where="--weights", remedy=nearest(how, list(WEIGHTS)))
+        """Blend some members and predict the test set.
+
+        Args:
+            members: Attempts by number or name; paths of folders or files of predictions.
+            weights: One of `WEIGHTS`.
+            changes: Of the best attempt's [predict], for instance ``["predict.threshold=tuned"]``.
+            fast: Fit weights on some of the pixels that members disagree on.
+            name: What the submission's folder is called.
+            score_only: Leave the test set alone.
+            pseudo: Settings of `PseudoConfig`; not None: write pseudo-labels of the test set to `pseudo/`, too.
+
+        Raises:
+            LedgerError: if weights cannot be fitted, the members' folds being others; the plain mean still can be made.
+        """
+        if weights not in WEIGHTS:
+            raise ConfigError(f"no weights '{weights}'", where="--weights", remedy=nearest(weights, list(WEIGHTS)))
+        how = weights
         plain = create_task(self.competition, self.metric, Recipe())
-        members = find_members(references, self.attempts, self.competition, plain.names, dense=plain.dense)
-        recipe = self._recipe(members, changes)
+        found = find_members(members, self.attempts, self.competition, plain.names, dense=plain.dense)
+        recipe = self._recipe(found, changes)
         task = create_task(self.competition, self.metric, recipe)
         check_predict(recipe, task)
         prepared = self.prepare(recipe)
         data = FoldData(
             self.competition, prepared.stores, prepared.folds, self.metric, prepared.samples, prepared.opened
         )
-        unknown = _not_comparable(members, data)
+        unknown = _not_comparable(found, data)
         if unknown and how != "equal":
             raise _refused(unknown)
-        if any(member.oof is None for member in members):
+        if any(member.oof is None for member in found):
             config = recipe.predict.settled
-            blend = Blend(members, "equal", Mean(equal(len(members))), config, [None] * len(members))
+            blend = Blend(found, "equal", Mean(equal(len(found))), config, [None] * len(found))
         else:
-            ground = Ground.of(task, data, members)
+            ground = Ground.of(with_presence(task, recipe, self.root, data.folds), data, found)
             _check_folds(ground, how)
             blend = self._scored(ground, how, fast=fast)
         if score_only:
@@ -271,6 +287,8 @@ class Blending:
         settled = recipe.with_overrides({"predict": blend.config.tree()})
         task = create_task(self.competition, self.metric, settled)
         test = tested.images(settled)
+        if isinstance(task, MaskTask) and recipe.predict.empty_by is not None:
+            task.presence = said_of_test(settled, task, self.root, test.rows)
         ids = {row: id for id, row in test.rows.items()}
         by_row = [ids.get(row, "") for row in range(max(ids, default=-1) + 1)]
         blended = Blended(task, sources, blend.combiner, by_row, test.images.original)
@@ -312,15 +330,17 @@ def _check_folds(ground: Ground, how: Weights) -> None:
     if len(ground.folds) == k:
         return
     lacking = {m.name: k - len(m.attempt.trained_folds()) for m in ground.members if m.attempt}
-    names = ", ".join(name for name, missing in lacking.items() if missing) or "a member"
+    short = [name for name, missing in lacking.items() if missing]
+    names, train = ", ".join(short) or "a member", f"podium resume {short[0] if short else 'ID'} --complete"
     if len(ground.folds) == 1 and how != "equal":
         raise LedgerError(
             f"all members have predicted fold {ground.folds[0]} alone, and weights are scored on folds of their own",
             expected=f"two folds or more; not trained on all {k}: {names}",
-            remedy="leave it out; or --weights equal",
+            remedy=f"{train}; or leave it out; or --weights equal",
         )
     told = ", ".join(map(str, ground.folds))
     say(f"  only folds {told} are predicted by all members, and count here; not trained on the others: {names}")
+    say(f"  to train them whatever the verdict: {train}")
 
 
 def _refused(unknown: dict[str, str]) -> LedgerError:

@@ -113,7 +113,7 @@ def _fitter(
 def _measured(ground: Ground, mix: Mix, combiner: Combiner, config: PredictConfig, use: Any = None) -> Measured:
     """What the metric reads of some samples; where all contested pixels are at hand, from those."""
     exact = isinstance(mix, PixelMix) and mix.whole and config == ground.task.recipe.predict
-    if exact and isinstance(combiner, Mean) and not any(getattr(config, key) for key in TIDYING):
+    if exact and isinstance(combiner, Mean) and not any(getattr(config, key) for key in (*TIDYING, "empty_by")):
         assert isinstance(mix, PixelMix)
         found = mix.measured(combiner.shares)
         return found if use is None else found.take(use)

@@ -167,10 +167,12 @@ class Tested:
         return None if isinstance(task, ClassMapTask) else empty
 
     def _decided(self, blended: Blended, test: TestSet, decide: Any) -> Iterator[Any]:
-        known = [test.rows[id] for id in self.ids if id in test.rows]
+        known, task = [id for id in self.ids if id in test.rows], blended.task
+        assert isinstance(task, MaskTask)
 
-        def of(row: int) -> Any:
-            return decide(blended.of(row), test.images.original(row))
+        def of(id: str) -> Any:
+            row = test.rows[id]
+            return decide(task.seen(id, blended.of(row)), test.images.original(row))
 
         return ordered_map(of, track(known, "blending", len(known)), workers=2, ahead=8)
 

@@ -73,7 +73,8 @@ class Rows:
     """Run-length masks in a compressed CSV file."""
 
     def __init__(self, task: MaskTask, competition: Competition, preprocess: Preprocess) -> None:
-        self.fmt, self._answer = competition.submission, answers_of_masks(task, competition.submission, preprocess)
+        self.task, self.fmt = task, competition.submission
+        self._answer = answers_of_masks(task, competition.submission, preprocess)
         self.empties = not isinstance(task, ClassMapTask)
 
     def answer(self, id: str, shape: tuple[int, int], found: Found) -> Answered:
@@ -83,7 +84,7 @@ class Rows:
             texts = tuple(rle.encode_packed(m, shape[1], self.fmt.order).decode("ascii") for m in layers)
         else:
             assert found.values is not None
-            texts = self._answer(found.values, shape)  # type: ignore[assignment]
+            texts = self._answer(self.task.seen(id, found.values), shape)  # type: ignore[assignment]
         return rows_of(self.fmt, id, *texts), not any(texts)
 
     def nothing(self, id: str) -> Answered:
@@ -109,13 +110,14 @@ class Pngs:
     """A zip of PNG masks."""
 
     def __init__(self, task: MaskTask, competition: Competition, preprocess: Preprocess) -> None:
-        self.fmt, self._numbers = competition.submission, numbers_of_masks(task, preprocess)
+        self.task, self.fmt = task, competition.submission
+        self._numbers = numbers_of_masks(task, preprocess)
         self.empties = not isinstance(task, ClassMapTask)
 
     def answer(self, id: str, shape: tuple[int, int], found: Found) -> Answered:
         """Its PNG file."""
         assert found.values is not None
-        labels, png = self._numbers(found.values, shape), io.BytesIO()
+        labels, png = self._numbers(self.task.seen(id, found.values), shape), io.BytesIO()
         Image.fromarray(labels).save(png, "PNG", compress_level=3)
         return png.getvalue(), not labels.any()
 

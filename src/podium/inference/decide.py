@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,20 +12,30 @@ from podium.data.competition import Competition
 from podium.data.preprocess import Preprocess
 from podium.metrics import Metric
 from podium.recipe import Recipe
+from podium.training.presence import Classifier, Said
 from podium.training.tasks import MaskTask, create_task
 
 Array = NDArray[Any]
+Shape = tuple[int, int]
 
 
-def decider(competition: Competition, metric: Metric) -> Callable[[Recipe, Array, tuple[int, int]], Array]:
-    """From a recipe, probabilities (H, W, outputs) at its input size and an original (height, width) to what they say.
+def decider(competition: Competition, metric: Metric, root: Path) -> Callable[[Recipe, str, Array, Shape], Array]:
+    """What probabilities (H, W, outputs) of a training sample's id say at its original (height, width), by a recipe.
 
     See `MaskTask.decided`.
-    """
 
-    def decide(recipe: Recipe, probs: Array, shape: tuple[int, int]) -> Array:
-        task = create_task(competition, metric, recipe)
+    Args:
+        root: The workspace's folder.
+    """
+    known: dict[str, Said] = {}
+
+    def decide(recipe: Recipe, id: str, probs: Array, shape: Shape) -> Array:
+        task, by = create_task(competition, metric, recipe), recipe.predict.empty_by
         assert isinstance(task, MaskTask)
-        return task.decided(probs, shape, Preprocess.of(recipe.input))
+        if by is not None:
+            if by not in known:
+                known[by] = Classifier.of(recipe, task, root).out_of_fold()
+            task.presence = known[by]
+        return task.decided(task.seen(id, probs), shape, Preprocess.of(recipe.input))
 
     return decide

@@ -49,6 +49,13 @@ def export_attempt(
         raise ConfigError(f"there is no format '{kind}'", where="--format", remedy=nearest(kind, kinds))
     if folder.exists() and (not is_complete(folder) and any(folder.iterdir())):
         raise ConfigError("this folder is in use", where=folder, remedy="name another with --to, or delete it")
+    if attempt.recipe.predict.empty_by is not None:
+        raise ConfigError(
+            f"attempt {attempt.id} has another workspace's classifier empty masks, which cannot be written with it",
+            where="predict.empty_by",
+            remedy=f"export its parent, and the classifier by itself: podium -C presence export; or predict here: "
+            f"podium predict {attempt.id}",
+        )
     bag = Bag.of(attempt, all_seeds=all_seeds)
     if kind == "bundle":
         written = write_bundle(attempt, competition, root, bag, folder)

@@ -34,7 +34,7 @@ def predict_bundle(bundle: Path, data: Path, out: Path, *, time_limit: float | N
     from podium.data.competition import Competition
     from podium.data.samples import test_samples, wanted_ids
     from podium.inference.bundle import SPEC
-    from podium.inference.predict import plan_prediction, predict_test
+    from podium.inference.predict import predict_test
     from podium.inference.setup import Options
     from podium.inference.sources import open_test_images
     from podium.ledger.attempt import Attempt
@@ -48,19 +48,21 @@ def predict_bundle(bundle: Path, data: Path, out: Path, *, time_limit: float | N
     if not samples:
         patterns = competition.data.test_images
         raise DataError("no test image found", where=f"{data}/{patterns}", remedy="check the data folder")
-    ids, options = wanted_ids(competition, data, samples), Options(time_limit=time_limit)
+    ids, options = wanted_ids(competition, data, samples), Options(time_limit=time_limit, foretell=True)
     with tempfile.TemporaryDirectory(prefix="podium-") as temporary:
         cache = Path(temporary) / "cache"
         test = open_test_images(competition, bundle, samples, attempt.recipe.input, cache=cache, keep=False)
-        plan = plan_prediction(attempt, competition, metric, ids, test, options)
-        say(f"  {plan}")
-        foretold = time.monotonic() - began + plan.seconds
+        before = time.monotonic() - began
         work = out.resolve().parent / ".podium-parts"
         done = predict_test(attempt, competition, metric, ids, test, Path(temporary) / "done", options, work=work)
         written = _copied(done.file, out)
     shutil.rmtree(work, ignore_errors=True)
     took = time.monotonic() - began
-    say(f"  {written}: {done.rows} rows; foretold {duration(foretold)}, took {duration(took)} ({took / foretold:.2f}x)")
+    told = f"  {written}: {done.rows} rows; took {duration(took)}"
+    if done.foretold is not None:
+        foretold = before + done.foretold
+        told += f", foretold {duration(foretold)} ({took / foretold:.2f}x)"
+    say(told)
     return written
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from podium.errors import ConfigError
 from podium.files import size_text
 from podium.inference.contents import Content
@@ -57,6 +59,7 @@ class Plan:
         models, views: That predict.
         all_models, all_views: Before anything was left out.
         probs_bytes: Of what `save_probs` keeps; 0 without.
+        start: Of the seconds, those until the first image: models are loaded, loops compiled.
     """
 
     images: int
@@ -69,6 +72,7 @@ class Plan:
     images_per_s: float
     bytes: int
     probs_bytes: int = 0
+    start: float = 0.0
 
     def __str__(self) -> str:
         passes = f"{self.models} model{'s' * (self.models != 1)} x {self.views} view{'s' * (self.views != 1)}"
@@ -107,11 +111,12 @@ def measure(predictor: Predictor, content: Content, test: TestSet, ids: Sequence
 def _timed(
     predictor: Predictor, content: Content, test: TestSet, ids: Sequence[str], seconds: float
 ) -> tuple[float, list[str]]:
-    """Seconds of an image, in a stream of them, and which were predicted: evenly spread batches, about so long."""
+    """Seconds of an image in a long stream, and which were predicted: evenly spread batches, about so long."""
     batch = predictor.recipe.train.val_batch
     groups = [ids[at : at + batch] for at in range(0, len(ids), batch)]
     order = _spread(len(groups))
     done: list[str] = []
+    streams: list[tuple[int, float]] = []
     names, pipeline = {test.rows[id]: id for id in ids}, Pipeline(predictor, test)
     began = time.monotonic()
 
@@ -121,11 +126,31 @@ def _timed(
 
     for some in _few(order):
         rows = [test.rows[id] for n in some for id in groups[n]]
+        at = time.monotonic()
         for each in pipeline.run(pipeline.chunks(rows, batch), answer):
             done += each
+        streams.append((len(rows), time.monotonic() - at))
         if time.monotonic() - began >= seconds:
             break
-    return (time.monotonic() - began) / max(1, len(done)), done
+    return _slope(streams), done
+
+
+def _slope(streams: Sequence[tuple[int, float]]) -> float:
+    """Seconds of an image in a stream without end, of streams of so many images that took so long.
+
+    A stream takes a while to fill and to run empty, which a long one does once: the least squares of a + b * images,
+    with a and b not negative, each stream weighed by its images, which its noise grows with.
+    """
+    if not streams:
+        return 0.0
+    n, took = np.array([s[0] for s in streams], float), np.array([s[1] for s in streams], float)
+    mean_n, mean_took, root = np.average(n, weights=n), np.average(took, weights=n), n.sum()
+    spread = float((n * (n - mean_n) ** 2).sum())
+    plain = float(took.sum() / root)
+    if spread <= 0:
+        return plain
+    slope = float((n * (n - mean_n) * (took - mean_took)).sum()) / spread
+    return min(max(slope, plain / 2), plain)  # two cores hide at most half of it
 
 
 def _spread(n: int) -> list[int]:
@@ -192,5 +217,6 @@ def plan_of(
     seconds = pace.seconds(images, *used)
     probs = round(pace.probs * images) if save_probs else 0
     return Plan(
-        images, rows, *used, models, views, seconds, images / max(seconds, 1e-9), round(pace.bytes * rows), probs
+        *(images, rows, *used, models, views),
+        *(seconds, images / max(seconds - pace.start, 1e-9), round(pace.bytes * rows), probs, pace.start),
     )

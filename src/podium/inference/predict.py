@@ -45,6 +45,7 @@ class Prediction:
     Attributes:
         rows: Samples in the file.
         empty: Those without a foreground pixel or an object; None where values are predicted, or classes.
+        foretold: Seconds that it was said to take at first; None if that was not asked, or it had been stopped.
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class Prediction:
     rows: int
     empty: int | None
     images_per_s: float
+    foretold: float | None = None
 
     @property
     def file(self) -> Path:
@@ -111,7 +113,8 @@ def predict_test(
     told = "" if empty is None else f", {empty} predicted empty"
     gone_on = f", {before} of them before it was stopped" if before else ""
     say(f"  {len(ids)} images in {duration(time.monotonic() - started)}{gone_on}{told}")
-    return Prediction(folder, attempt.id, attempt.name, attempt.cv, len(ids), empty, rate)
+    foretold = plan.seconds if plan and not before else None
+    return Prediction(folder, attempt.id, attempt.name, attempt.cv, len(ids), empty, rate, foretold)
 
 
 def plan_prediction(
@@ -135,7 +138,11 @@ def plan_prediction(
 def _fitted(setup: Setup, options: Options, work: Path) -> Plan | None:
     """What fits the time; None without a limit. A prediction that goes on keeps to what was found when it began."""
     if options.time_limit is None:
-        return None
+        if not options.foretell:
+            return None
+        plan = setup.plan(options)
+        say(f"  {plan}")
+        return plan
     file = _fit_file(setup, options, work)
     if file.exists():
         plan = Plan(**read_toml(file))

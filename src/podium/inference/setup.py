@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from blake3 import blake3
 
@@ -13,6 +14,7 @@ from podium.inference.bag import Bag, load_models
 from podium.inference.contents import Content, content_of
 from podium.inference.plan import Plan, measure, plan_of
 from podium.inference.precision import Compared, compare
+from podium.inference.presence import said_of_test
 from podium.inference.sources import TestSet
 from podium.ledger.attempts import Attempt
 from podium.metrics import Metric
@@ -33,11 +35,13 @@ class Options:
         all_seeds: The trainings of all seeds predict, not only of the first.
         save_probs: Keep probabilities in `probs/`, as the `oof/` of a fold run does.
         time_limit: Seconds that it may take; views and models are left out to fit.
+        foretell: Say at first how long it will take.
     """
 
     all_seeds: bool = False
     save_probs: bool = False
     time_limit: float | None = None
+    foretell: bool = False
 
 
 @dataclass
@@ -45,6 +49,7 @@ class Setup:
     """What predicts, and of what.
 
     Attributes:
+        seconds: That it took to get here.
         whole: The key before anything was left out.
     """
 
@@ -55,6 +60,7 @@ class Setup:
     content: Content
     ids: Sequence[str]
     test: TestSet
+    seconds: float = 0.0
     whole: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -65,6 +71,8 @@ class Setup:
         digest.update(repr([*about, list(self.ids), self.test.content, sorted(self.test.rows.items())]).encode())
         for file in self.bag.files:
             digest.update_mmap(file)
+        said = getattr(self.predictor.task, "presence", None) or {}
+        digest.update(b"".join(id.encode() + said[id].tobytes() for id in sorted(said)))
         self.whole = digest.hexdigest(length=8)
 
     def key(self, options: Options) -> str:
@@ -79,7 +87,10 @@ class Setup:
 
     def plan(self, options: Options) -> Plan:
         """How long it takes, measured now; within the time limit, if there is one."""
-        pace, images = measure(self.predictor, self.content, self.test, self.ids), len(self.known)
+        began, images = time.monotonic(), len(self.known)
+        pace = measure(self.predictor, self.content, self.test, self.ids)
+        measures_too = options.foretell or options.time_limit is not None
+        pace = replace(pace, start=self.seconds + (time.monotonic() - began if measures_too else pace.start))
         sizes = {"models": len(self.predictor.models), "views": len(self.predictor.views)}
         return plan_of(pace, images, len(self.ids), **sizes, save_probs=options.save_probs, limit=options.time_limit)
 
@@ -112,12 +123,15 @@ def prepare(
         DataError: if the test samples lack metadata that the models were trained with.
         ConfigError: if the submission's format has no room for the predictions.
     """
-    bag = Bag.of(attempt, all_seeds=options.all_seeds)
+    began, bag = time.monotonic(), Bag.of(attempt, all_seeds=options.all_seeds)
     predictor = load_models(attempt, competition, metric, bag)
     say(f"  {bag.told()} on {device_name(predictor.fabric)}")
     _check_inputs(predictor.task, test, competition)
-    content = content_of(predictor.task, competition, predictor.preprocess, test)
-    return Setup(attempt, competition, bag, predictor, content, ids, test)
+    task = predictor.task
+    if isinstance(task, MaskTask) and task.recipe.predict.empty_by is not None:
+        task.presence = said_of_test(task.recipe, task, attempt.folder, test.rows)
+    content = content_of(task, competition, predictor.preprocess, test)
+    return Setup(attempt, competition, bag, predictor, content, ids, test, time.monotonic() - began)
 
 
 def _check_inputs(task: MaskTask | TableTask, test: TestSet, competition: Competition) -> None:

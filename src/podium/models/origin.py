@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from podium.errors import LedgerError, ModelError
-from podium.ledger.attempts import Attempts
+from podium.ledger.attempts import Attempt, Attempts
 from podium.recipe import Recipe
 
 BEFORE = "attempt:"
@@ -27,21 +27,8 @@ def resolved(weights: str, root: Path, fold: int) -> str:
     root = workspace_above(root)
     if not weights.startswith(BEFORE):
         return str(path) if (path := root / Path(weights).expanduser()).exists() else weights
-    folder, _, name = weights.removeprefix(BEFORE).rstrip("/").rpartition("/")
     root = root.resolve()
-    places = [root / folder, root.parent / folder] if folder else [root]
-    place = next((p.resolve() for p in places if not folder or (p / "attempts").is_dir()), None)
-    if place is None:
-        raise ModelError(
-            f"there is no workspace for '{weights}'",
-            where="model.weights",
-            expected=f"attempts in {places[0] / 'attempts'}",
-            remedy="write attempt:0007 for one of this workspace, attempt:../salt/0007 for another's",
-        )
-    try:
-        attempt = Attempts(place / "attempts").get(name)
-    except LedgerError as error:
-        raise ModelError(error.found, where=f"model.weights = {weights}", remedy=error.remedy) from None
+    place, attempt = named(weights, root, "model.weights")
     own = place == root
     run = next((r for r in attempt.runs if r.fold == fold or not own), None)
     if run is None:
@@ -54,6 +41,33 @@ def resolved(weights: str, root: Path, fold: int) -> str:
     which = attempt.recipe.train.checkpoint
     snapshots = sorted(run.folder.glob("snapshot*.pt")) if which == "snapshots" else []
     return str(snapshots[-1] if snapshots else run.folder / f"{which}.pt")
+
+
+def named(reference: str, root: Path, where: str) -> tuple[Path, Attempt]:
+    """The workspace and the attempt that ``attempt:0007`` or ``attempt:../salt/0007`` stands for.
+
+    Args:
+        root: The workspace's folder that it is written in.
+        where: The key that it is the value of.
+
+    Raises:
+        ModelError: if there is no such workspace or attempt.
+    """
+    root = root.resolve()
+    folder, _, name = reference.removeprefix(BEFORE).rstrip("/").rpartition("/")
+    places = [root / folder, root.parent / folder] if folder else [root]
+    place = next((p.resolve() for p in places if not folder or (p / "attempts").is_dir()), None)
+    if place is None:
+        raise ModelError(
+            f"there is no workspace for '{reference}'",
+            where=where,
+            expected=f"attempts in {places[0] / 'attempts'}",
+            remedy="write attempt:0007 for one of this workspace, attempt:../salt/0007 for another's",
+        )
+    try:
+        return place, Attempts(place / "attempts").get(name)
+    except LedgerError as error:
+        raise ModelError(error.found, where=f"{where} = {reference}", remedy=error.remedy) from None
 
 
 def workspace_above(folder: Path) -> Path:

@@ -142,6 +142,12 @@ MinArea = Annotated[
 ]
 
 
+EmptyBelow = Annotated[
+    float | list[float] | Tuned,
+    _number(-1e-9, 1, "a number from 0 to 1, or a list with one for each class: [0.2, 0.1]" + _OR, lists=True),
+]
+
+
 class PredictConfig(Config):
     """From predictions to the answer; masks at the images' original size, in this order. Not read while training.
 
@@ -190,6 +196,14 @@ class PredictConfig(Config):
     empty_peak: Annotated[float | Tuned | None, Share] = Field(
         None, description="a mask is empty unless the probability rises above this somewhere"
     )
+    empty_by: str | None = Field(
+        None,
+        description="a classifier that says which masks are empty: attempt:presence/0003, of the workspace that "
+        "podium new presence --from masks:. made",
+    )
+    empty_below: EmptyBelow = Field(
+        0.5, description="a mask is empty where that says so little of its being there; a list: of each class"
+    )
     clip: Annotated[list[float] | Tuned | None, _ascending(2, "two numbers, the lower first: [0, 120]" + _OR)] = Field(
         None, description="predicted numbers are kept between these two"
     )
@@ -212,6 +226,12 @@ class PredictConfig(Config):
     def _power_of_powers(self) -> PredictConfig:
         if self.power is not None and self.mean != "power":
             raise ValueError('power beside mean = "power"')
+        return self
+
+    @model_validator(mode="after")
+    def _below_what(self) -> PredictConfig:
+        if self.empty_by is None and self.empty_below != 0.5:
+            raise ValueError('empty_by = "attempt:presence/0000" beside empty_below')
         return self
 
     @property

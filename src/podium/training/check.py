@@ -196,7 +196,7 @@ def check_predict(recipe: Recipe, task: Task) -> None:
         )
     _check_mean(recipe, task)
     one = isinstance(task, ObjectsTask)
-    for key in ("threshold", "min_area", "empty_area"):
+    for key in ("threshold", "min_area", "empty_area", "empty_below"):
         value = getattr(config, key)
         if isinstance(value, list) and (one or len(value) != task.outputs):
             each = f"or a list of {task.outputs}: {', '.join(task.names)}"

@@ -24,6 +24,8 @@ from podium.training.fold_run import FoldData
 from podium.training.grids import START, best_on, candidates
 from podium.training.kept import Kept
 from podium.training.levels import Levels, counts_by_level, only_cuts
+from podium.training.presence import Said
+from podium.training.tasks import MaskTask, ObjectsTask, PlanesTask
 
 Values = dict[str, Any]
 
@@ -46,6 +48,7 @@ class Tuning:
         self._known: dict[str, Measured] = {}
         self._images, self._truth = data.images(parts[0].recipe), data.truth
         self._levels: Levels | None = None
+        self._empty: Measured | None = None
 
     @classmethod
     def of_runs(cls, data: FoldData, recipe: Recipe, sources: Sequence[FoldRun]) -> Tuning:
@@ -64,16 +67,45 @@ class Tuning:
         return self._known[digest]
 
     def _measure(self, config: PredictConfig) -> Measured:
+        if config.empty_by is not None and isinstance(self.task, PlanesTask | ObjectsTask):
+            return self._emptied(config, self.task)
         if only_cuts(self.task, config):
             self._levels = self._levels or counts_by_level(self._parts, self._rows, self.data)
             assert config.threshold != "tuned"
             return self._levels.cut_at(config.threshold)
+        return self._evaluated(config)
+
+    def _evaluated(self, config: PredictConfig, presence: Said | None = None) -> Measured:
+        """Every prediction decided and measured.
+
+        Args:
+            presence: In the place of what the classifier says.
+        """
         parts = []
         for part, rows in zip(self._parts, self._rows, strict=True):
             part.task = self.task.with_predict(config)
+            if presence is not None:
+                assert isinstance(part.task, MaskTask)
+                part.task.presence = presence
             parts.append(evaluate(part, self._images, self._truth, rows))
         names = parts[0].names
         return Measured(parts[0].kind, {n: np.concatenate([p.arrays[n] for p in parts]) for n in names})
+
+    def _emptied(self, config: PredictConfig, task: PlanesTask | ObjectsTask) -> Measured:
+        """What is measured of masks of which some are empty; empty ones are the same whatever else is tried."""
+        assert task.presence is not None
+        whole = self.measured(config.with_overrides({"empty_by": None, "empty_below": 0.5}))
+        ids = [self.data.stores.images.ids[row] for rows in self._rows for row in rows]
+        if self._empty is None:
+            nowhere = {id: np.full_like(task.presence[id], -1) for id in ids}
+            self._empty = self._evaluated(config.with_overrides({"empty_below": 0.0}), nowhere)
+        there = np.array([task.presence[id] for id in ids]) >= np.asarray(config.empty_below, np.float32)
+        arrays = {}
+        for name, a in whole.arrays.items():
+            of_each = a.ndim == 2 and a.shape == there.shape  # a class each; else of a sample, or of its only class
+            kept = there if of_each else there[:, 0].reshape(-1, *[1] * (a.ndim - 1))
+            arrays[name] = np.where(kept, a, self._empty.arrays[name])
+        return Measured(whole.kind, arrays)
 
     def fit(self, but: int | None = None) -> Values:
         """The best values of the tuned keys, one key after another in the order in which they are applied.

@@ -51,6 +51,7 @@ from podium.training.loop import train
 from podium.training.memory import auto_batch, free_bytes, probe
 from podium.training.out_of_fold import predict_out_of_fold, write_scores
 from podium.training.pictures import write_extremes, write_first_batch
+from podium.training.presence import with_presence
 from podium.training.pseudo import Labelling
 from podium.training.ranks import Ranks
 from podium.training.resident import loaders, shared
@@ -182,7 +183,7 @@ def _train_fold(
             model = with_sync_norm(model)
         if not ranks.first:  # dropout differs, as it does within a batch
             torch.manual_seed(derived_seed(mixed, ranks.rank))
-        task = task.with_predict(settled(recipe, folder).predict)
+        task = with_presence(task.with_predict(settled(recipe, folder).predict), recipe, folder, data.folds)
         quick, final = (Predictor(fabric, [model], task, while_training=early) for early in (True, False))
         views = list(data.stores.views.values())
         label = f"fold {fold}" + (f" seed {seed}" if seed else "")

@@ -50,6 +50,10 @@ def _peaks(data: FoldData, task: Task) -> list[float]:
     return [0.01, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98]
 
 
+def _presences(data: FoldData, task: Task) -> list[float]:
+    return [0.0, 0.01, 0.02, *(round(0.05 * n, 2) for n in range(1, 20)), 0.98, 0.99]
+
+
 def _smooths(data: FoldData, task: Task) -> list[float]:
     return [0.0, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
 
@@ -77,6 +81,7 @@ _GRIDS: dict[str, Callable[[FoldData, Task], Sequence[Any]]] = {
     "threshold": _levels,
     "rim": _rims,
     "empty_peak": _peaks,
+    "empty_below": _presences,
     "smooth": _smooths,
     "temperature": _temperatures,
     "min_area": _areas,
@@ -105,6 +110,7 @@ START: dict[str, Callable[[Task, FoldData], Values]] = {
     "temperature": lambda task, data: {"temperature": 1.0},
     "min_area": lambda task, data: {"min_area": _areas(data, task)[0]},
     "empty_area": lambda task, data: {"empty_area": 1},
+    "empty_below": lambda task, data: {"empty_below": 0.0},
     "clip": lambda task, data: {"clip": _clips(data, task)[0]},
     "cuts": _halves,
 }
@@ -130,7 +136,7 @@ def best_on(tunes: Tunes, key: str, values: Values, tried: Sequence[Values], use
         return _best(tunes, values, tried, use, METRICS["log_loss"])
     classes = tunes.task.outputs
     apart = isinstance(tunes.task, PlanesTask) and classes > 1  # each class is scored by itself
-    if apart and key in ("threshold", "min_area", "empty_area"):
+    if apart and key in ("threshold", "min_area", "empty_area", "empty_below"):
         return _best_of_each_class(tunes, key, values, tried, use)
     if isinstance(tunes.task, TableTask) and classes > 1 and key == "threshold":
         return _one_by_one(tunes, key, values, [c[key] for c in tried], use)

@@ -15,6 +15,7 @@ from podium.ledger.fold_runs import OOF_VALUES, FoldRun
 from podium.recipe import Recipe
 from podium.training.evaluate import Array
 from podium.training.fold_run import FoldData
+from podium.training.presence import with_presence
 from podium.training.tasks import MaskTask, TableTask, create_task
 
 
@@ -28,6 +29,7 @@ class Kept:
     def __init__(self, data: FoldData, recipe: Recipe, source: FoldRun) -> None:
         self.task: MaskTask | TableTask = create_task(data.competition, data.metric, recipe)
         self.task.channels = data.channels
+        with_presence(self.task, recipe, source.folder, data.folds)
         self.recipe, self.preprocess = recipe, Preprocess.of(recipe.input)
         self._ids, self._folder = data.stores.images.ids, source.folder / "oof"
         try:

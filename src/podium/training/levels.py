@@ -45,6 +45,8 @@ def only_cuts(task: MaskTask | TableTask, config: PredictConfig) -> bool:
     """Whether the threshold is all that decides under this [predict], and counts of pixels all that is read."""
     if not isinstance(task, PlanesTask) or task.metric.kind != "overlap" or config.tuned:
         return False
+    if config.empty_by is not None:
+        return False
     if config.empty_peak is not None and config.empty_peak > np.min(np.asarray(config.threshold, np.float64)):
         return False  # a pixel above the threshold is above a lower peak
     areas = (config.min_area, config.empty_area)

@@ -64,6 +64,7 @@ def write_extremes(
             picture = images.image(row)
             if isinstance(task, MaskTask):
                 probs = predicted.image(predicted.row[ids[row]])
+                probs = task.seen(ids[row], probs)
                 labels = one_picture(task.decided(probs, probs.shape[:2], Preprocess.of(InputConfig())))
                 mask = MaskPart(truth, row)[slice(0, picture.shape[0]), slice(0, picture.shape[1])]
                 lines.append([tile(picture, mask, told), tile(picture, labels, "predicted")])

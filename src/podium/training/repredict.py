@@ -25,6 +25,7 @@ from podium.training.features import FeaturePredictor, feature_store
 from podium.training.fold_run import FoldData, run_head, write_judged
 from podium.training.kept import Kept, lost
 from podium.training.out_of_fold import predict_out_of_fold
+from podium.training.presence import with_presence
 from podium.training.ranks import Ranks
 from podium.training.tasks import MaskTask, TableTask
 from podium.training.trained import load_trained
@@ -121,6 +122,7 @@ def _predictor(data: FoldData, recipe: Recipe, images: Images, weights: Sequence
     """What a training predicts its fold with at its end."""
     fabric = create_fabric(recipe.train.precision)
     models, tasks = load_trained(weights, data.competition, data.metric, recipe, fabric)
+    with_presence(tasks[0], recipe, weights[0], data.folds)
     model: Any = models[0]
     if isinstance(model, FrozenFeatures) and isinstance(tasks[0], TableTask):
         sources = list(data.stores.views.values()) or [data.stores.images]

@@ -1,9 +1,6 @@
-"""A small host, and a disk that can be filled."""
+"""A small host."""
 
 from __future__ import annotations
-
-import os
-import subprocess
 
 import pytest
 
@@ -27,18 +24,3 @@ def live(tmp_path_factory):
         wait_graded(house)
         house.port = port
         yield house
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """A folder on a file system of sixteen megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], capture_output=True)
-    if done.returncode:
-        reason = f"a small tmpfs cannot be mounted here: {done.stderr.decode().strip()}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -26,7 +26,7 @@ from podium.recipe import Recipe
 
 Pixels = NDArray[np.uint8]
 
-Decide = Callable[[Recipe, Pixels, tuple[int, int]], NDArray[Any]]
+Decide = Callable[[Recipe, str, Pixels, tuple[int, int]], NDArray[Any]]
 """What probabilities (H, W, outputs) at the input size say at an original (height, width); see `MaskTask.decided`."""
 
 BESIDE = 4
@@ -93,7 +93,7 @@ class Sides:
         if any(p.shape != probs[0].shape for p in probs):
             probs = probs[:1]
         mean = np.asarray(np.mean(probs, axis=0).round(), np.uint8) if len(probs) > 1 else probs[0]
-        return self.decide(settled(side.recipe, runs[0].folder), mean, shape)
+        return self.decide(settled(side.recipe, runs[0].folder), gain.id, mean, shape)
 
     # ------------------------------------------------------------------ values
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ Pixels = NDArray[np.uint8]
 MOST_PLANES = 7
 """Classes that may overlap and share a byte a pixel while they are augmented; the eighth bit says ignored."""
 
+EMPTYING = ("empty_by", "empty_below")
+"""Keys of [predict] that have a classifier say which masks are empty."""
+
 TIDYING = ("smooth", "fill_holes", "min_area", "largest", "hull", "empty_area", "empty_peak")
 """Keys of [predict] that change a mask once it is cut."""
 
@@ -41,9 +45,26 @@ class MaskTask(Task):
     """A task with logits for each pixel.
 
     Probabilities of one image are uint8 (H, W, C), 255 = 1, from the network to the store.
+
+    Attributes:
+        presence: What the classifier of `predict.empty_by` says: {id: how likely each output is there}.
     """
 
     dense = True
+    presence: Mapping[str, NDArray[np.float32]] | None = None
+
+    def seen(self, id: str, probs: Pixels) -> Pixels:
+        """The probabilities of an image without the outputs that `predict.empty_by` does not see in it.
+
+        Args:
+            probs: uint8 (H, W, C).
+        """
+        config = self.recipe.predict.settled
+        if config.empty_by is None:
+            return probs
+        assert self.presence is not None, "whoever predicts with empty_by sets what the classifier says"
+        there = self.presence[id] >= np.asarray(config.empty_below, np.float32)
+        return probs if there.all() else np.asarray(np.where(there, probs, 0), np.uint8)
 
     def target(self, batch: Batch | Fed, device: torch.device) -> tuple[Tensor, Tensor | None]:
         target, weight = self.target_of(_masks(batch.masks, device))
@@ -85,7 +106,7 @@ class MaskTask(Task):
 
     def measure(self, probs: Pixels, store: Store, row: int, preprocess: Preprocess) -> Array:
         """What the metric reads of one sample; see `Measured`."""
-        predicted = self.decided(probs, store.shape(row), preprocess)
+        predicted = self.decided(self.seen(store.ids[row], probs), store.shape(row), preprocess)
         return self.compare(predicted, self.truth(store, row))
 
     @abstractmethod
@@ -97,7 +118,7 @@ class PlanesTask(MaskTask):
     """Masks of one class, or of several that may overlap."""
 
     kind: Kind = "planes"
-    reads = ("threshold", *TIDYING)
+    reads = ("threshold", *TIDYING, *EMPTYING)
 
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe) -> None:
         names = class_order(competition)
@@ -144,6 +165,7 @@ class PlanesTask(MaskTask):
     def measure(self, probs: Pixels, store: Store, row: int, preprocess: Preprocess) -> Array:
         if self.metric.kind != "overlap":
             return super().measure(probs, store, row, preprocess)
+        probs = self.seen(store.ids[row], probs)
         packed = np.packbits(self.decided(probs, store.shape(row), preprocess), axis=-1)  # as the truth is
         truth = store.raw(row).reshape(packed.shape)
         each = [(bits.intersection(p, t), bits.area(p), bits.area(t)) for p, t in zip(packed, truth, strict=True)]
@@ -154,7 +176,7 @@ class ClassMapTask(MaskTask):
     """A class for each pixel."""
 
     kind: Kind = "labels"
-    reads = ("min_area",)
+    reads = ("min_area", *EMPTYING)
 
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe) -> None:
         super().__init__(competition, metric, recipe, class_order(competition))
@@ -187,7 +209,7 @@ class ObjectsTask(MaskTask):
     """
 
     kind: Kind = "planes"
-    reads = ("threshold", "rim", "min_area")
+    reads = ("threshold", "rim", "min_area", *EMPTYING)
 
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe) -> None:
         super().__init__(competition, metric, recipe, ["inside", "rim"])
