@@ -6,13 +6,12 @@ import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from podium.boards.base import Board, Receipt
 from podium.boards.local import Local
 from podium.config import read_toml
 from podium.data.competition import Competition
-from podium.data.samples import list_samples, wanted_ids
+from podium.data.samples import Sample, list_samples, wanted_ids
 from podium.data.targets import class_order
 from podium.errors import BoardError, LedgerError, PodiumError, SubmissionError
 from podium.files import building
@@ -66,13 +65,22 @@ class Submitting:
         same = twin(known, content, self.board.name)
         if same and not again:
             raise _submitted_before(same, found.file)
-        self.check(found)
-        if not isinstance(self.board, Local):
+        if isinstance(self.board, Local):
+            receipt = self._graded_here(self.board, found, message, again=again)
+        else:
+            self.check(found)
             self._require_quota()
-        receipt = self.board.submit(found.file, message, found.name, again=again)
+            receipt = self.board.submit(found.file, message, found.name, again=again)
         if not receipt.sha256:
             receipt = replace(receipt, sha256=_sha256(found.file))
         self._keep(found, receipt, content)
+        return receipt
+
+    def _graded_here(self, board: Local, found: Candidate, message: str, *, again: bool) -> Receipt:
+        """The local board reads the file once: to check it, to score it, and to see what is unlike validation."""
+        tally = Tally(self.competition.submission, board.board.solution.shapes)
+        receipt = board.submit(found.file, message, found.name, again=again, seen=tally)
+        self._unlike(tally, found, list_samples(self.competition, self.root / "data").train)
         return receipt
 
     def find(self, file: str | Path | None) -> Candidate:
@@ -95,7 +103,7 @@ class Submitting:
         return Candidate(given, folder, name, tuple(made_of), facts.get("cv"))
 
     def check(self, found: Candidate) -> list[Unlike]:
-        """Refuse what a board would refuse, and tell what is unlike validation.
+        """Refuse what a board far away would refuse, and tell what is unlike validation.
 
         Raises:
             SubmissionError: listing what is not in order.
@@ -108,12 +116,12 @@ class Submitting:
         masks = self.competition.task in ("segmentation", "instances")
         shapes = {s.id: image_size(s.image) for s in samples.test} if masks else {}
         tally = Tally(fmt, shapes)
-        problems = self._problems(found.file, ids, shapes, tally)
-        if problems:
-            if not isinstance(self.board, Local):
-                refuse(found.file, problems)
-            return []  # the local board refuses it itself, and keeps that
-        unlikes = unlike(dict(tally.figures), self._validation(found, samples.train))
+        refuse(found.file, self._problems(found.file, ids, shapes, tally))
+        return self._unlike(tally, found, samples.train)
+
+    def _unlike(self, tally: Tally, found: Candidate, train: list[Sample]) -> list[Unlike]:
+        """Tell what is unlike validation."""
+        unlikes = unlike(dict(tally.figures), self._validation(found, train))
         for one in unlikes:
             say(f"  warning: {one}")
         return unlikes
@@ -125,7 +133,7 @@ class Submitting:
             return inspect_archive(file, self.competition.submission, ids, shapes, allowed, lambda id, mask: None)
         return inspect(file, self.competition.submission, ids, shapes, tally)
 
-    def _validation(self, found: Candidate, train: list[Any]) -> dict[str, list[float]]:
+    def _validation(self, found: Candidate, train: list[Sample]) -> dict[str, list[float]]:
         """Figures of the out-of-fold predictions of the attempt behind a file, or of the champion."""
         try:
             attempt = self.attempts.get(found.attempts[0]) if found.attempts else self.attempts.champion()

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from fake_kaggle import SLUG, zipped
 
+from attempt_drawing import draw_attempt
 from drawing import draw
+from podium import submitting
 from podium.boards.kaggle import KaggleBoard
 from podium.config import read_toml
 from podium.errors import BoardError, DataError, PodiumError, SubmissionError
 from podium.formats import rle
 from podium.workspace import Workspace
+from test_laps_of_tasks import workspace_of
 
 
 def salt(n=12, tests=9):
@@ -103,3 +106,20 @@ def test_an_archive_that_leads_outside_is_refused(kaggle, tmp_path):
     with pytest.raises(DataError, match="leads outside"):
         Workspace.new(tmp_path / "odd", f"kaggle:{SLUG}")
     assert not (tmp_path.parent / "evil.txt").exists()
+
+
+def test_the_local_board_reads_a_file_once_and_what_is_unlike_validation_is_told(tmp_path, monkeypatch, capsys):
+    space = workspace_of(tmp_path, "overlapping")
+    draw_attempt(space, "baseline", 0.5)
+    monkeypatch.setattr(submitting, "inspect", lambda *a: pytest.fail("read once more"))
+    ids = [s.id for s in space.samples().test]
+    rows = [f"{id}_{name}," for id in ids for name in ("red", "green")]
+    file = tmp_path / "empty.csv"
+    file.write_text("\n".join(["id,rle_mask", *rows]) + "\n")
+    receipt = space.submit("nothing", file)
+    assert receipt.public is not None
+    assert "warning: 100 % of your test masks are empty" in capsys.readouterr().err
+    file.write_text("\n".join(["id,rle_mask", *rows[1:]]) + "\n")
+    with pytest.raises(SubmissionError, match="1 missing id"):
+        space.submit("bad", file)
+    assert len(space.board().submissions()) == 1

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from podium.errors import SubmissionError
 from podium.formats import rle
+from podium.formats.preflight import inspect
 from podium.formats.submission import SubmissionFormat
 from podium.host import quick
 from podium.host.grading import Classes, grade
@@ -19,6 +20,7 @@ from podium.host.quick import quick_counts
 from podium.host.run_tables import classes_of_runs, objects_of_runs
 from podium.host.solution import Solution, read_solution, write_solution
 from podium.host.truth_store import MappedRuns, mapped, open_runs, put_on_disk
+from podium.ledger.likeness import Tally
 from podium.metrics import compare_maps, compare_masks, compare_objects, get_metric
 from podium.metrics.compare import IGNORED
 
@@ -249,3 +251,19 @@ def test_hidden_masks_go_to_the_disk_one_by_one(tmp_path):
     tracemalloc.stop()
     assert most < runs.nbytes * n / 20
     np.testing.assert_array_equal(solution.truth[n - 1][0], runs)
+
+
+@pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
+def test_who_looks_on_is_told_the_same_by_the_fast_pass_as_by_a_closer_look(tmp_path, fmt):
+    solution, lines, _ = game(tmp_path, fmt)
+    metric, classes = get_metric("dice"), Classes("many", fmt.classes)
+    figures = []
+    for rows in (lines, [lines[0], f'"{lines[1].replace(",", chr(34) + "," + chr(34))}"', *lines[2:]]):
+        path, tally = written(tmp_path, rows), Tally(fmt, solution.shapes)
+        assert (quick_counts(path, solution, fmt) is None) == (rows is not lines)  # quoted cells are no plain rows
+        grade(path, solution, metric, fmt, classes, tally)
+        figures.append({name: sorted(values) for name, values in tally.figures.items()})
+    by_preflight = Tally(fmt, solution.shapes)
+    assert not inspect(path, fmt, solution.ids, solution.shapes, by_preflight)
+    assert figures[0] == figures[1] == {name: sorted(values) for name, values in by_preflight.figures.items()}
+    assert len(figures[0]["empty"]) == len(solution.ids)

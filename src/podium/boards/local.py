@@ -10,6 +10,7 @@ from podium.boards.base import Limits, Receipt, Standing
 from podium.errors import BoardError
 from podium.host.board import LocalBoard
 from podium.host.board import Receipt as Graded
+from podium.host.grading import Sees
 
 
 class Local:
@@ -28,9 +29,11 @@ class Local:
         """Nothing: the data is here."""
         raise BoardError("this board is of this workspace: its data is here already", where=self.board.folder)
 
-    def submit(self, file: Path, message: str, attempt: str = "", *, again: bool = False) -> Receipt:
+    def submit(
+        self, file: Path, message: str, attempt: str = "", *, again: bool = False, seen: Sees | None = None
+    ) -> Receipt:
         """Grade a submission; see `LocalBoard.submit`."""
-        return _receipt(self.board.submit(file, message, attempt, again=again))
+        return _receipt(self.board.submit(file, message, attempt, again=again, seen=seen))
 
     def submissions(self, *, reveal: bool = False) -> list[Receipt]:
         """All that was scored, the oldest first."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from podium.errors import BoardError, SubmissionError
 from podium.formats.submission import SubmissionFormat
-from podium.host.grading import Classes, grade
+from podium.host.grading import Classes, Sees, grade
 from podium.host.solution import Solution, read_solution, truth_format
 from podium.host.store import BoardStore, Entry, day_of
 from podium.metrics import Metric
@@ -87,10 +87,15 @@ class LocalBoard:
         self.folder, self.fmt, self.metric, self.daily_limit, self.clock = folder, fmt, metric, daily_limit, clock
         self.classes = classes
 
-    def submit(self, file: Path, message: str, attempt: str = "", *, again: bool = False) -> Receipt:
+    def submit(
+        self, file: Path, message: str, attempt: str = "", *, again: bool = False, seen: Sees | None = None
+    ) -> Receipt:
         """Grade a submission and record it.
 
         A file that is not in order is kept in the record with the reason and takes nothing from the quota.
+
+        Args:
+            seen: Is told what the samples have, while the file is read.
 
         Raises:
             SubmissionError: listing what is not in order.
@@ -102,7 +107,7 @@ class LocalBoard:
         entry = Entry(self.team, now, _sha256(file), file.name, message, attempt)
         self.store.admit(entry, self.daily_limit, again=again)
         try:
-            grades = grade(file, solution, self.metric, self.fmt, self.classes)
+            grades = grade(file, solution, self.metric, self.fmt, self.classes, seen)
         except SubmissionError as error:
             self.store.add(replace(entry, status="rejected", error=str(error)), self.daily_limit)
             raise

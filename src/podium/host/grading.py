@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +64,28 @@ class Grade:
     per_sample: dict[str, float]
 
 
-def grade(path: Path, solution: Solution, metric: Metric, fmt: SubmissionFormat, classes: Classes = Classes()) -> Grade:
+class Sees(Protocol):
+    """Somebody else who is to know what a submission says while it is read; of PNG masks nobody is told."""
+
+    def __call__(self, sample: str, values: Values) -> None:
+        """Take in the values of a sample."""
+
+    def areas(self, sample: str, areas: list[int]) -> None:
+        """Take in a sample's masks of which only the pixels are counted."""
+
+
+def grade(
+    path: Path,
+    solution: Solution,
+    metric: Metric,
+    fmt: SubmissionFormat,
+    classes: Classes = Classes(),
+    seen: Sees | None = None,
+) -> Grade:
     """Check and score a submission in one pass over its rows; pixels are decoded only where the metric needs them.
+
+    Args:
+        seen: Is told what the samples have, as far as the file is in order.
 
     Raises:
         SubmissionError: listing what a board refuses, if it is not in order.
@@ -74,11 +94,16 @@ def grade(path: Path, solution: Solution, metric: Metric, fmt: SubmissionFormat,
     if metric.kind == "overlap" and (classes.labels == "many" or fmt.width == 1):
         counts = quick_counts(path, solution, fmt)
         if counts is not None:
+            if seen is not None:
+                for sample, row in zip(solution.ids, counts.tolist(), strict=True):
+                    seen.areas(sample, [mask[1] for mask in (row if counts.ndim == 3 else [row])])
             return _graded(path, solution, metric, Measured.of_counts(metric.kind, counts))
     known = {sample: n for n, sample in enumerate(solution.ids)}
     found: dict[int, Any] = {}
 
     def see(sample: str, values: Values) -> None:
+        if seen is not None and fmt.format != "png":
+            seen(sample, values)
         if sample not in known:  # ignored
             return
         n = known[sample]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -73,7 +73,7 @@ class Tally:
     """
 
     fmt: SubmissionFormat
-    shapes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     figures: Figures = field(default_factory=lambda: defaultdict(list))
 
     def __call__(self, sample: str, values: Values) -> None:
@@ -86,9 +86,12 @@ class Tally:
             for name, value in zip(self._names(), values, strict=False):
                 self.figures[f"mean:{name}"].append(float(value))  # type: ignore[arg-type]
         else:
-            self._masks(sample, [int(np.asarray(runs)[:, 1].sum()) for runs in values])
+            self.areas(sample, [int(np.asarray(runs)[:, 1].sum()) for runs in values])
 
-    def _masks(self, sample: str, areas: list[int]) -> None:
+    def areas(self, sample: str, areas: list[int]) -> None:
+        """Take in a sample's masks, or objects, of so many pixels."""
+        if sample not in self.shapes:  # one that is not scored
+            return
         height, width = self.shapes[sample]
         if self.fmt.format == "rle_objects":
             self.figures["objects"].append(len(areas))
