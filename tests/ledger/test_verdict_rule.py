@@ -248,13 +248,30 @@ def test_prediction_only_attempts_share_the_noise_of_training():
     better = [run(f, 0, [f + 0.3], [1.31 + f], [2 * f + 0.32]) for f in range(3)]
     c = compare(better, parent, RunNoise(1.0, 5), shared_training=True)
     d = decide(c, (0, 1, 2))
-    assert c.weights.tolist() == [0, 0, 0]
+    assert c.weights.tolist() == [1, 1, 1]
+    assert c.df == 2
     assert (d.verdict, d.remaining) == ("YES", ())
     assert decide(compare(better, parent, RunNoise(1.0, 5)), (0, 1, 2)).verdict == "NO"
     paired = compare([run(0, 1, [1], [2])], [run(0, 0, [0], [0]), run(1, 1, [0], [0])], KNOWN, shared_training=True)
     assert paired.m == 0
-    unsure = compare([run(0, 0, [3], [0], [1.5])], parent, RunNoise(1.0, 5), shared_training=True)
-    assert decide(unsure, (0,)).next is None
+    unsure = decide(compare([run(0, 0, [3], [0], [1.5])], parent, RunNoise(1.0, 5), shared_training=True), (0,))
+    assert (unsure.verdict, unsure.reason, unsure.next) == ("UNSURE", "too few trainings", None)
+    assert Verdict.of(d, c).noise_terms() is None, "it says nothing of the noise of retraining"
+
+
+def test_gains_that_differ_between_trainings_widen_the_error_of_a_prediction_only_attempt():
+    gains = {(0, 0): (1, 3), (0, 1): (3, 9), (1, 0): (4, 4), (1, 1): (2, 2)}  # of two groups
+    parent = [run(*key, [0], [0]) for key in gains]
+    attempt = [run(*key, *([g] for g in pair)) for key, pair in gains.items()]
+    c = compare(attempt, parent, shared_training=True)
+    # d = 4 and 3; fold 0: seeds 2 and 6, residuals 1, -1, -1, 1: 8 - 4 / 2 = 6; fold 1: seeds 4 and 2, none: 2
+    # between folds: 0.5 - mean(v) with v = 4 and 0; weights 1 / 2
+    s2 = (6 + 2 + 0.5 - 2) / (1 + 1 + 0.5)
+    assert c.gains.tolist() == [4, 3]
+    assert c.variances.tolist() == [4, 0]
+    assert c.df == 3
+    assert c.se == pytest.approx(np.sqrt(4 + s2 * (0.5 + 0.5)) / 2)
+    assert c.noise_floor == pytest.approx(np.sqrt(s2 + 1))
 
 
 def test_an_attempt_that_changes_nothing_is_a_no_even_without_any_noise():

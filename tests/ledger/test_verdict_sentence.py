@@ -2,8 +2,9 @@
 
 import pytest
 
+from podium.ledger.decimals import digits
 from podium.ledger.verdict.decide import Decision, FoldSeed
-from podium.ledger.verdict.sentence import digits, sentence
+from podium.ledger.verdict.sentence import sentence
 
 NAN = float("nan")
 

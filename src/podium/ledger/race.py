@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from podium.errors import LedgerError
 from podium.ledger.attempt import Attempt
 from podium.ledger.attempts import Attempts
+from podium.ledger.decimals import digits
 from podium.ledger.judge import Judge
 from podium.ledger.verdict import Decision, FoldSeed, Verdict
-from podium.ledger.verdict.sentence import digits
 from podium.progress import say
 
 Train = Callable[[Attempt, FoldSeed, int], None]

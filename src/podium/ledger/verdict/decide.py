@@ -19,6 +19,7 @@ Reason = Literal[
     "could be luck",
     "too close to call",
     "noise floor unknown",
+    "too few trainings",
     "one group a fold",
     "no fold",
 ]
@@ -112,6 +113,8 @@ def _words(code: int, c: Comparison) -> tuple[Literal["YES", "NO", "UNSURE"], Re
         return "NO", _NO[code]
     if not c.m:
         return "UNSURE", "no fold"
+    if np.isnan(c.se) and c.shared:
+        return "UNSURE", "too few trainings"
     if np.isnan(c.se):
         return "UNSURE", "one group a fold" if c.noise_known else "noise floor unknown"
     return "UNSURE", "too close to call"
@@ -121,6 +124,6 @@ def _next(c: Comparison, order: Sequence[int], rule: Rule) -> FoldSeed | None:
     """The next fold; after all of them the next seed, in the same order; None when each has its seeds."""
     fold = min(order, key=lambda f: len(c.seeds.get(f, ())))  # the first of those with the fewest
     used = c.seeds.get(fold, ())
-    if not c.weights.any() and c.m:  # nothing of its own to train
+    if c.shared:  # nothing of its own to train
         return None
     return FoldSeed(fold, max(used, default=-1) + 1) if len(used) < rule.seeds else None

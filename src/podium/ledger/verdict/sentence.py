@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from podium.ledger.decimals import digits
 
 if TYPE_CHECKING:
     from podium.ledger.verdict.decide import Decision
@@ -21,15 +22,6 @@ def sentence(d: Decision) -> str:
     tell = {"YES": _yes, "NO": _no, "UNSURE": _unsure}[d.verdict]
     direction = "" if d.greater_is_better else " (lower is better; + is a gain)"
     return f"{d.verdict} after {_effort(d)}: {_signed(d.gain, d)}{tell(d, direction)}"
-
-
-def digits(noise_floor: float, gain: float) -> int:
-    """Decimals with which a gain is shown: to the first digit of the noise floor, to the second where that is a 1."""
-    scale = noise_floor if noise_floor > 0 else abs(gain) / 10
-    if not scale > 0:
-        return 4
-    exponent = math.floor(math.log10(scale))
-    return min(12, max(0, -exponent + int(scale < 2 * 10.0**exponent)))
 
 
 def _yes(d: Decision, direction: str) -> str:
@@ -52,6 +44,8 @@ def _no(d: Decision, direction: str) -> str:
 def _unsure(d: Decision, direction: str) -> str:
     if d.reason == "noise floor unknown":
         return f"{direction}; {UNKNOWN}.{_next(d)}"
+    if d.reason == "too few trainings":
+        return f"{direction}; so few trainings do not tell how far such a gain differs from one to the next."
     if d.reason == "one group a fold":
         return f"{direction}; with one group a fold, one fold does not tell whether other groups gain too.{_next(d)}"
     more = _next(d) or " Nothing is left to train and it is too close to call: the parent stays."

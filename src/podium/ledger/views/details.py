@@ -11,8 +11,8 @@ from typing import Any
 
 from podium.ledger.attempt import Attempt
 from podium.ledger.changes import change_text
+from podium.ledger.decimals import digits
 from podium.ledger.fitted import read_fitted
-from podium.ledger.verdict.sentence import digits
 from podium.ledger.views.curves import Curve, mean_curve, read_curves, to_text
 from podium.ledger.views.words import printable, signed
 from podium.metrics import Metric
