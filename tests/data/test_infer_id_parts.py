@@ -143,6 +143,16 @@ def test_kinds_of_kinds_in_folders_are_classes_as_they_are(tmp_path):
     assert list(inferred(tmp_path / "d")[0].classes) == kinds
 
 
+def test_a_table_of_paths_without_a_target_leaves_folders_of_classes_as_they_are(tmp_path):
+    paths = [f"{kind}/{i}.png" for kind in ("cat", "dog", "eel") for i in range(4)]
+    for path in paths:
+        save(tmp_path / "d/train" / path, SMALL)
+    (tmp_path / "d/files.csv").write_text("\n".join(["path", *(f"train/{path}" for path in paths)]) + "\n")
+    competition, found = inferred(tmp_path / "d")
+    assert (competition.data.train_images, competition.data.image_id) == ("train/{class}/*.png", None)
+    assert len(found.train) == 12
+
+
 def test_parts_of_ids():
     rule = path_rule("t/{id1}/{id1}_{id2}.png")
     match = rule.fullmatch("t/a/a_7.png")

@@ -67,22 +67,16 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     elif pairs and (asked := _asked(layout, targets, samples + truths)) is None:
         ids = mask_folders(draft, layout, pairs)
     elif truths and not pairs:
-        layout = with_deep_folders_together(layout)
+        layout = with_deep_folders_together(layout, truths[0].rows)
         ids = _runs(draft, layout, truths[0])
     elif (table := asked if pairs else label_table(layout, targets)) is not None:
-        layout = layout if table.views else with_deep_folders_together(layout)
+        layout = layout if table.views else with_deep_folders_together(layout, table.ids)
         pairs = []
         ids = _table(draft, layout, table)
-    elif (deep := path_classes(plain)) is not None:
+    elif (deep := path_classes(layout := plain)) is not None:
         layout = replace(plain, above=deep[1])
-        _class_folders(
-            draft,
-            layout,
-            deep[0],
-            "folders far above the images end with classes",
-            "folders",
-            "what these names end with",
-        )
+        what = "folders above the images end with classes", "folders", "what these names end with"
+        _class_folders(draft, layout, deep[0], *what)
         ids = list(deep[1])
     elif (folders := class_folders(layout)) is not None:
         what = "folders of images beside each other, called like classes", "folders", "the names of the folders"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import PurePath
@@ -72,15 +72,18 @@ def with_joined_ids(layout: Layout) -> Layout:
     return (_joined(layout, found, way) or layout) if way is not None else layout
 
 
-def with_deep_folders_together(layout: Layout) -> Layout:
+def with_deep_folders_together(layout: Layout, ids: Collection[str]) -> Layout:
     """The layout with images of many folders below one put together, a folder a split, where no name comes twice.
 
-    So lie images in folders of patients, or of the first letters of their names.
+    So lie images in folders of patients, or of the first letters of their names. Most must be among the ``ids`` of a
+    table: what else lies beside them, previews for instance, is then not taken along.
     """
     split = families(layout)
     first = next(iter(split.values()), [])
     several = varying(first) if first else []
     if not several or several[0] == 0 or len({names[:-1] for names in first}) < MANY:
+        return layout
+    if sum(PurePath(names[-1]).stem in ids for names in first) * 2 < len(first):
         return layout
     folders = []
     for paths in split.values():
