@@ -15,7 +15,8 @@ from podium.data.leaks import SHIFT
 from podium.data.samples import list_samples
 from podium.errors import BoardError, PodiumError
 from podium.files import write_atomic
-from podium.ledger.agreement import Expected, Warned, input_shift
+from podium.ledger.agreement import Warned, input_shift
+from podium.ledger.agreement_expected import Expected
 from podium.ledger.agreement_noise import expected_noise, likeness_of
 from podium.ledger.agreement_svg import to_svg
 from podium.ledger.attempt import Attempt
@@ -29,7 +30,7 @@ from podium.metrics import Metric
 T = TypeVar("T")
 PUBLIC = 0.3
 """Share of the test samples on the public board, where nobody tells it."""
-MOST = 12
+MOST = 40
 """Attempts whose scores are read for the noise."""
 
 

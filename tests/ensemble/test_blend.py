@@ -21,7 +21,7 @@ NOISE = {"number": 150.0, "one class": 1.6}
 
 
 @pytest.mark.parametrize("task", ["overlapping", "objects", "class map", "one class", "number"])
-@pytest.mark.parametrize("weights", ["hill-climb", "fit", "equal"])
+@pytest.mark.parametrize("weights", ["hill-climb", "fit", "equal", "stack"])
 def test_members_whose_errors_differ_are_better_together(task: str, weights: str, tmp_path: Path) -> None:
     space = drawn_space(tmp_path, task, 90 if task in NOISE else 18, k=2)
     noise = NOISE.get(task, 2.5)
@@ -129,7 +129,7 @@ def test_weights_of_other_folds_are_refused_and_the_mean_is_offered(
         (["0", "0000-baseline"], "hill-climb", [], "a blend of one"),
         (["0", "nobody"], "hill-climb", [], "no attempt 'nobody'"),
         (["0", "1"], "hilclimb", [], "did you mean"),
-        (["0", "1"], "stack", [], "not for pixels"),
+        (["0", "1"], "boost", [], "not for pixels"),
         (["0", "1"], "fit", ["optim.lr=1"], "no setting of a blend"),
         (["0", "1"], "fit", ["predict.rim=0.3"], "it does nothing"),
     ],

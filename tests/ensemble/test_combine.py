@@ -74,3 +74,28 @@ def test_correlation_and_disagreement_are_numpys() -> None:
     gram, _ = survey.least_squares(but=1)
     kept = np.delete(predicted, slice(30, 60), axis=1)
     np.testing.assert_allclose(gram, kept @ kept.T)
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_a_stack_is_the_logistic_regression_of_scikit_learn(counted: bool) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    x, y = labels(0, noise=(1.0, 1.5, 2.0))
+    counts = np.random.default_rng(3).integers(1, 9, len(y)).astype(float) if counted else None
+    found = Stack.fit("planes", x, y, counts=counts, ridge=0.0)
+    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)
+    logits = np.log(x / (1 - x))[:, :, 0].T
+    theirs.fit(logits, y[:, 0], sample_weight=counts)
+    assert theirs.coef_.min() > 0
+    np.testing.assert_allclose(found.weights, theirs.coef_[0], atol=2e-3)
+    np.testing.assert_allclose(found.constant, theirs.intercept_, atol=2e-3)
+    np.testing.assert_allclose(found(x)[:, 0], theirs.predict_proba(logits)[:, 1], atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["planes", "labels"])
+def test_pixels_are_put_together_as_values_are(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    planes = rng.integers(0, 256, (3, 7, 5, 2)).astype(np.uint8)
+    stack = Stack(kind, np.array([0.7, 0.0, 0.5]), np.array([0.3, -0.2]), 0.5 / 255)  # type: ignore[arg-type]
+    values = stack(planes.reshape(3, 35, 2) / 255)
+    assert np.abs(stack.pixels(list(planes)).reshape(35, 2).astype(float) - 255 * values).max() < 0.51

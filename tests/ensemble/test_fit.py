@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from podium.data.competition import Competition
-from podium.ensemble.combine import Combiner
+from podium.ensemble.combine import Combiner, Stack
 from podium.ensemble.fit import Fitted, Weights, fit
 from podium.ensemble.mixes import ValueMix
 from podium.ensemble.survey import Survey
+from podium.ensemble.uncertain import Uncertain
 from podium.errors import ConfigError
 from podium.metrics import Measured, get_metric
 from podium.recipe import Recipe
@@ -90,7 +91,54 @@ def test_equal_weights_need_no_fitting() -> None:
     assert fitted.score == fitted.naive
 
 
-def test_pixels_are_not_stacked() -> None:
+def test_trees_are_not_for_pixels() -> None:
     ground = InMemory(0, 1.0)
     with pytest.raises(ConfigError, match="not for pixels"):
-        fit(ground, "stack", object(), ground.survey)  # type: ignore[arg-type]
+        fit(ground, "boost", object(), ground.survey)  # type: ignore[arg-type]
+
+
+class MasksInMemory:
+    """A ground of small masks: members that see the same blurred truth, each too sure or not sure enough."""
+
+    def __init__(self, seed: int, n: int = 24) -> None:
+        rng, self.n = np.random.default_rng(seed), n
+        competition = Competition.from_tree({"name": "x", **SPECS["overlapping"], "metric": "dice"})
+        self.task = create_task(competition, get_metric("dice"), Recipe())
+        self.data = SimpleNamespace(metric=get_metric("dice"))
+        self.truth = rng.random((n, 12, 12, 2)) < rng.uniform(0.1, 0.6, (n, 1, 1, 2))
+        shared = 2.0 * self.truth - 1 + rng.normal(0, 1.2, self.truth.shape)
+        spread, sure = np.array([0.5, 1.0, 2.0, 3.0]), np.array([1.0, 3.0, 0.5, 1.0])
+        logits = sure[:, None, None, None, None] * (
+            shared + rng.normal(0, 1, (4, *shared.shape)) * spread[:, None, None, None, None] - 0.7
+        )
+        self.probs = np.rint(255 / (1 + np.exp(-logits))).astype(np.uint8)
+        self.rows, self.fold = list(range(n)), np.arange(n) % 4
+        self.folds, self.members = [0, 1, 2, 3], range(4)
+        flat = self.probs.reshape(4, n * 144, 2)
+        self.uncertain = Uncertain(flat, self.truth.reshape(-1, 2), np.ones(n * 144), np.repeat(np.arange(n), 144))
+
+    def measured(self, combiner: Any, task: Any = None, use: Any = None) -> Measured:
+        some = np.arange(self.n) if use is None else np.flatnonzero(use)
+        planes = [p[some] for p in self.probs]
+        found = combiner.pixels(planes) > 127
+        truth = self.truth[some]
+        axes = (1, 2)
+        rows = np.stack([(found & truth).sum(axes), found.sum(axes), truth.sum(axes)], -1)
+        return Measured.of_counts("overlap", rows)
+
+
+def test_a_stack_of_pixels_scores_out_of_fold_as_on_new_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Uncertain, "of", classmethod(lambda cls, ground: ground.uncertain))
+    mix: Any = SimpleNamespace(members=4)
+    survey: Any = Survey(4)
+    nested, gained = [], []
+    for seed in range(20):
+        ground, new = MasksInMemory(seed), MasksInMemory(seed + 1000, 200)
+        fitted = fit(ground, "stack", mix, survey)  # type: ignore[arg-type]
+        truly = np.mean([new.measured(combiner).score(new.data.metric) for combiner, _ in fitted.by_fold.values()])
+        nested.append(fitted.score - truly)
+        gained.append(fitted.score - fit(ground, "equal", mix, survey).score)  # type: ignore[arg-type]
+    assert abs(np.mean(nested)) < 3 * np.std(nested, ddof=1) / np.sqrt(len(nested))
+    assert np.mean(gained) > 0.02  # the mean of probabilities is that of the surest member, and all are too low
+    assert isinstance(fitted.combiner, Stack)
+    assert fitted.combiner.weights[0] == max(fitted.combiner.weights)

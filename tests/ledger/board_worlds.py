@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from podium.ledger.agreement import Expected
+from podium.ledger.agreement_expected import Expected
+from podium.ledger.agreement_noise import covariance_of
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,38 @@ class World:
     def _mean(self, rng, groups):
         own = rng.normal(0, self.own / groups**0.5, self.submissions)
         return own + rng.normal(0, self.difficulty / groups**0.5)
+
+
+@dataclass(frozen=True)
+class Families(World):
+    """Attempts that differ in how much they differ: two families, whose members go together, each with its own spread.
+
+    As a ledger has them: a network and what was changed at it a little, another network and its like.
+    """
+
+    alike: float = 0.8
+
+    def drawn(self, rng):
+        """(covariance of the attempts' scores between groups, a score of each attempt on each validation group)."""
+        n = self.submissions
+        sd, family = rng.uniform(0.2, 1.6, n) * self.own, rng.integers(0, 2, n)
+        together = np.where(family[:, None] == family, self.alike, 0.0) + (1 - self.alike) * np.eye(n)
+        covariance = together * np.outer(sd, sd)
+        return covariance, rng.multivariate_normal(np.zeros(n), covariance, self.groups_cv)
+
+    def play_known(self, rng, ranking=0.0):
+        """(CV, public, what the ledger knows of the noise) of one competition."""
+        covariance, scores = self.drawn(rng)
+        n, names = self.submissions, tuple(map(str, range(self.submissions)))
+        worth = rng.normal(0, self.worth, n)
+        cv = worth + scores.mean(axis=0) + rng.normal(0, self.run / self.folds**0.5, n)
+        hard = rng.normal(0, self.difficulty, 2) / np.sqrt([self.groups_cv, self.groups_public])
+        lb = worth + rng.normal(0, ranking, n)
+        lb += rng.multivariate_normal(np.zeros(n), covariance / self.groups_public) + hard[1]
+        between = (scores - scores[:, :1])[:, 1:].var(axis=0, ddof=1).mean() ** 0.5
+        folds = np.array_split(scores, self.folds)
+        differences = {name: [fold[:, k] - fold[:, 0] for fold in folds] for k, name in enumerate(names) if k}
+        known = covariance_of(names[0], differences)
+        level = float(np.hypot(self.difficulty, self.own))
+        given = (float(between), self.run**2, self.groups_cv, self.groups_public, level, self.folds)
+        return cv + hard[0], lb, Expected(*given, **known).of(names)

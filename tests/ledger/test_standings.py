@@ -14,7 +14,7 @@ from drawing import tiny_competition
 from podium.boards.base import Limits, Receipt, Standing
 from podium.config import write_toml
 from podium.errors import BoardError
-from podium.ledger.agreement import Expected
+from podium.ledger.agreement_expected import Expected
 from podium.ledger.standings import stand
 from podium.standing import Standing as Reader
 from podium.standing import draw

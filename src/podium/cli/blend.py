@@ -20,7 +20,7 @@ def blend(
         metavar="MEMBER... [KEY=VALUE]...",
         help="Attempts by number or name, folders or files of predictions; settings of [predict] (and pseudo.).",
     ),
-    weights: str = typer.Option("hill-climb", "--weights", help="hill-climb, fit, equal; of tables stack, boost too."),
+    weights: str = typer.Option("hill-climb", "--weights", help="hill-climb, fit, equal, stack; of tables boost, too."),
     fast: bool = typer.Option(False, "--fast", help="Fit weights on some of the pixels that members disagree on."),
     name: str = typer.Option("blend", "--name", help="What the submission's folder is called."),
     score_only: bool = typer.Option(False, "--score-only", help="Leave the test set alone."),

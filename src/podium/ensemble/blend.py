@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from podium.config import write_toml
 from podium.data.competition import Competition
 from podium.data.ready import Prepared
-from podium.ensemble.combine import Boost, Combiner, Mean
+from podium.ensemble.combine import Boost, Combiner, Mean, Stack
 from podium.ensemble.fit import WEIGHTS, Fitted, Weights, fit
 from podium.ensemble.ground import Blended, Ground, folds_differ
 from podium.ensemble.members import Member, find_members
@@ -103,6 +103,8 @@ class Blend:
         facts: dict[str, Any] = {"weights": self.how, "members": rows, "samples": self.samples}
         facts |= {k: getattr(self, k) for k in ("score", "naive", "plain", "gain", "se")}
         facts |= {"predict": self.config.tree()}
+        if isinstance(self.combiner, Stack):
+            facts["constant"] = np.round(self.combiner.constant, 6).tolist()
         if self.by_fold:
             facts["weights_by_fold"] = {f"fold{fold}": list(found) for fold, found in self.by_fold.items()}
         if self.correlation is not None and self.disagreement is not None:

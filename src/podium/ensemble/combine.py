@@ -49,24 +49,37 @@ class Mean:
 
 @dataclass(frozen=True)
 class Stack:
-    """A weighted sum of the members' logits (classes, labels) or numbers, and a constant of each output.
+    """A weighted sum of the members' logits (classes, labels, pixels) or numbers, and a constant of each output.
 
     Attributes:
         weights: >= 0, (M,).
         constant: (outputs,).
+        edge: Probabilities are kept so far from 0 and 1.
     """
 
     kind: Kind
     weights: Floats
     constant: Floats
+    edge: float = EDGE
 
     @classmethod
-    def fit(cls, kind: Kind, values: Floats, target: Floats) -> Stack:
-        """The least cross-entropy, or squared error, with weights that are not negative.
+    def fit(
+        cls,
+        kind: Kind,
+        values: Floats,
+        target: Floats,
+        *,
+        counts: Floats | None = None,
+        edge: float = EDGE,
+        ridge: float = RIDGE,
+    ) -> Stack:
+        """The least cross-entropy, or squared error, with weights that are not negative: logistic, linear regression.
 
         Args:
             values: (M, N, outputs).
             target: (N, outputs): 0 and 1, or numbers.
+            counts: How many each of the N stands for, (N,).
+            ridge: How strongly weights are pulled to those of the plain mean.
 
         Source: Wolpert 1992, Stacked generalization; the constraint as Breiman 1996.
         """
@@ -75,31 +88,42 @@ class Stack:
         members, _, outputs = values.shape
         spread = 1.0 if kind != "values" else float(target.std()) or 1.0
         middle = np.zeros(outputs) if kind != "values" else target.mean(axis=0)
-        x, y = (values if kind == "values" else _logits(values, kind)), target
+        x, y = (values if kind == "values" else _logits(values, kind, edge)), target
+        share = None if counts is None else counts[:, None] * (len(counts) / counts.sum())
         if kind == "values":
             x, y = (x - middle) / spread, (y - middle) / spread
         start = np.concatenate([np.full(members, 1 / members), np.zeros(outputs)])
 
         def loss(p: Floats) -> tuple[float, Floats]:
             score = np.tensordot(p[:members], x, axes=1) + p[members:]
-            value, slope = _loss(kind, score, y)
+            value, slope = _loss(kind, score, y, share)
             away = p - start
             grad = np.concatenate([np.tensordot(x, slope, axes=([1, 2], [0, 1])), slope.sum(axis=0)])
-            return value + RIDGE * float(away @ away) / 2, grad + RIDGE * away
+            return value + ridge * float(away @ away) / 2, grad + ridge * away
 
         bounds = [(0.0, None)] * members + [(None, None)] * outputs
         found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
         weights, constant = np.asarray(found.x[:members]), np.asarray(found.x[members:])
         if kind == "values":
             constant = middle + spread * constant - weights.sum() * middle
-        return cls(kind, weights, constant)
+        return cls(kind, weights, constant, edge)
 
     def __call__(self, values: Floats) -> Floats:
-        x = values if self.kind == "values" else _logits(values, self.kind)
+        x = values if self.kind == "values" else _logits(values, self.kind, self.edge)
         score = np.tensordot(self.weights, x, axes=1) + self.constant
         if self.kind == "values":
             return score
         return _softmax(score) if self.kind == "labels" else np.asarray(1 / (1 + np.exp(-score)))
+
+    def pixels(self, planes: Sequence[Pixels]) -> Pixels:
+        """8-bit probabilities (H, W, outputs) of each member, put together."""
+        of_level = _logits(np.arange(256) / 255, self.kind, self.edge).astype(np.float32)
+        score = np.zeros(planes[0].shape, np.float32) + self.constant.astype(np.float32)
+        for weight, plane in zip(self.weights, planes, strict=True):
+            if weight:
+                score += (np.float32(weight) * of_level)[plane]
+        found = _softmax(score) if self.kind == "labels" else 1 / (1 + np.exp(-score))
+        return np.asarray(np.rint(255 * found), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -162,24 +186,29 @@ def _features(values: Floats) -> Floats:
     return np.moveaxis(values, 0, 1).reshape(values.shape[1], -1)
 
 
-def _logits(values: Floats, kind: Kind) -> Floats:
-    p = np.clip(np.asarray(values, np.float64), EDGE, 1 - EDGE)
+def _logits(values: Floats, kind: Kind, edge: float) -> Floats:
+    p = np.clip(np.asarray(values, np.float64), edge, 1 - edge)
     return np.asarray(np.log(p) if kind == "labels" else np.log(p) - np.log1p(-p))
 
 
-def _softmax(score: Floats) -> Floats:
-    powers = np.exp(score - score.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+def _softmax(score: Any) -> Any:
+    """Over the last axis."""
+    powers = np.exp(score - score.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def _loss(kind: Kind, score: Floats, y: Floats) -> tuple[float, Floats]:
-    """(mean loss, its slope by the score) of a batch."""
-    n = len(y)
+def _loss(kind: Kind, score: Floats, y: Floats, share: Floats | None = None) -> tuple[float, Floats]:
+    """(mean loss, its slope by the score) of a batch.
+
+    Args:
+        share: How much each row counts, (N, 1), the mean 1.
+    """
+    s: Any = (1.0 if share is None else share) / len(y)
     if kind == "values":
         off = score - y
-        return float((off**2).sum()) / (2 * n), off / n
+        return float((s * off**2).sum()) / 2, s * off
     if kind == "labels":
         p = _softmax(score)
-        return float(-(y * np.log(np.maximum(p, 1e-300))).sum()) / n, (p - y) / n
+        return float(-(s * y * np.log(np.maximum(p, 1e-300))).sum()), s * (p - y)
     p = 1 / (1 + np.exp(-score))
-    return float((np.logaddexp(0, score) - y * score).sum()) / n, (p - y) / n
+    return float((s * (np.logaddexp(0, score) - y * score)).sum()), s * (p - y)

@@ -15,6 +15,7 @@ from podium.ensemble.mixes import Mix, SlowMix, ValueMix
 from podium.ensemble.pixels import PixelMix
 from podium.ensemble.shares import PATIENCE, STEPS, Shares, equal, hill_climb, least_squares, whole
 from podium.ensemble.survey import Survey
+from podium.ensemble.uncertain import Uncertain
 from podium.errors import ConfigError
 from podium.metrics import Measured, Metric
 from podium.recipe import PredictConfig
@@ -26,7 +27,7 @@ Floats = NDArray[np.float64]
 Weights = Literal["hill-climb", "fit", "equal", "stack", "boost"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 """hill-climb: greedy selection by the metric. fit: least squares, weights >= 0 that sum to 1. equal: the plain mean.
-stack: of tables, logistic or linear. boost: of tables, LightGBM."""
+stack: logistic regression, of numbers linear. boost: of tables, LightGBM."""
 
 SLOW = (12, 2)
 """Steps and patience of a hill-climb whose every mixture has to be decided anew."""
@@ -56,14 +57,14 @@ def fit(ground: Ground, how: Weights, mix: Mix, survey: Survey) -> Fitted:
     """Fit weights, and whatever of [predict] is "tuned", on all samples, and for each fold without its own.
 
     Raises:
-        ConfigError: for stacking of pixels.
+        ConfigError: for trees on pixels.
     """
     metric = ground.data.metric
-    if how in ("stack", "boost") and not isinstance(mix, ValueMix):
+    if how == "boost" and not isinstance(mix, ValueMix):
         raise ConfigError(
             f"'{how}' is for classes, labels and numbers, not for pixels",
             where="--weights",
-            expected="one of: hill-climb, fit, equal",
+            expected="one of: hill-climb, fit, equal, stack",
         )
     fitter = _fitter(ground, how, mix, survey, metric)
     everyone = np.arange(len(ground.rows))
@@ -96,7 +97,12 @@ def _fitter(
 
         return hill_climb(scores, mix.members, steps=steps, patience=patience)
 
+    pixels = Uncertain.of(ground) if how == "stack" and not isinstance(mix, ValueMix) else None
+
     def stacked(use: Any, but: int | None) -> Combiner:
+        if pixels is not None:
+            assert isinstance(ground.task, MaskTask)
+            return pixels.stack(ground.task, use)
         assert isinstance(mix, ValueMix)
         kind = mix.task.kind
         target = targets_of(mix.task, mix.truth[use])

@@ -15,7 +15,7 @@ from podium.data.preprocess import Preprocess
 from podium.data.store import Store, ordered_map
 from podium.data.targets import IGNORED
 from podium.data.views import Images
-from podium.ensemble.combine import Combiner, Mean
+from podium.ensemble.combine import Combiner, Mean, Stack
 from podium.ensemble.members import Member, Predictions
 from podium.ensemble.mixes import Mix, SlowMix, ValueMix
 from podium.ensemble.pixels import Contested, PixelMix
@@ -60,6 +60,8 @@ class Blended:
         if not self.task.dense:
             values = np.stack([source.values(id) for source in self.sources])[:, None]
             return np.asarray(self.combiner(values.astype(np.float64))[0], np.float32)
+        if isinstance(self.combiner, Stack):
+            return self.combiner.pixels([source.pixels(id, self._shape(row)) for source in self.sources])
         assert isinstance(self.combiner, Mean)
         used = [(s, k) for s, k in zip(self.sources, self.combiner.shares, strict=True) if k]
         mean = Mean(np.array([k for _, k in used], np.int64))
@@ -169,7 +171,7 @@ class Ground:
         assert isinstance(self.task, MaskTask)
         id, shape = self.data.stores.images.ids[row], truth.shape(row)
         planes = np.stack([source.pixels(id, shape) for source in self.sources])  # (M, H, W, C)
-        target = _target_planes(self.task, self.task.truth(truth, row))
+        target = target_planes(self.task, self.task.truth(truth, row))
         members, outputs = len(planes), planes.shape[3]
         masks = []
         if plain:
@@ -212,7 +214,7 @@ def _decisions(task: TableTask, values: NDArray[np.float64]) -> Array:
     return np.asarray(values > 0.5).reshape(len(values), -1)
 
 
-def _target_planes(task: MaskTask, truth: Array) -> NDArray[np.bool_]:
+def target_planes(task: MaskTask, truth: Array) -> NDArray[np.bool_]:
     """The truth as masks of the outputs, (outputs, H, W)."""
     if isinstance(task, ObjectsTask):
         bits = inside_and_rim(truth)

@@ -14,65 +14,18 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from podium.ledger.agreement_expected import Expected
+
 Floats = npt.NDArray[np.float64]
 
 FEWEST = 5
 """Pairs for a correlation, and submissions for fitted weights."""
 LEVEL = 3.0
 """Standard deviations of the mean of LB - CV that are a level shift."""
-SIGNIFICANT = 0.99
-"""Of the chi-square distribution: more scatter than that is a ranking shift."""
 OPPOSITE = 2.0
 """A gain in CV of so many standard deviations that turns into a loss on the board,"""
 FAR = 3.7
 """if the two lie so many apart: of twenty submissions one does by chance in 200 competitions."""
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What is known of the noise of one comparison of two submissions.
-
-    Attributes:
-        between: Standard deviation between groups of the paired difference of two attempts, s.
-        run: Variance of retraining, s2.
-        groups_cv: Groups of all validation folds.
-        groups_public: Groups of the public part.
-        groups_level: Standard deviation between groups of one attempt's score; NaN: not known.
-        folds: K.
-    """
-
-    between: float
-    run: float
-    groups_cv: int
-    groups_public: int
-    groups_level: float = math.nan
-    folds: int = 5
-
-    @property
-    def variance(self) -> float:
-        """Of ΔLB - ΔCV: s² (1/G_cv + 1/G_public) + 2 s2 / K."""
-        return self.var_cv + self.var_lb
-
-    @property
-    def var_cv(self) -> float:
-        """Of ΔCV about the true gain."""
-        return self.between**2 / max(1, self.groups_cv) + 2 * self.run / self.folds
-
-    @property
-    def var_lb(self) -> float:
-        """Of ΔLB about the true gain of the very same models."""
-        return self.between**2 / max(1, self.groups_public)
-
-    @property
-    def sd(self) -> float:
-        """Standard deviation of ΔLB - ΔCV: how far the two may lie apart by chance."""
-        return math.sqrt(self.variance)
-
-    @property
-    def level_sd(self) -> float:
-        """Standard deviation of LB - CV of one attempt: both sides are samples of groups."""
-        s = self.between if math.isnan(self.groups_level) else self.groups_level
-        return math.sqrt(s**2 * (1 / max(1, self.groups_cv) + 1 / max(1, self.groups_public)) + self.run / self.folds)
 
 
 @dataclass(frozen=True)
@@ -171,29 +124,22 @@ def _level(x: Floats, y: Floats, expected: Expected) -> Warned | None:
 
 
 def _ranking(dx: Floats, dy: Floats, expected: Expected) -> Warned | None:
-    """More scatter than noise explains, or a clear gain that turned into a clear loss.
-
-    The residuals of n submissions about their mean have n - 1 degrees of freedom, each of half the variance of a
-    difference of two (the first submission's own noise is in every difference, and the mean takes it out).
-    """
+    """More scatter than noise explains, or a clear gain that turned into a clear loss."""
     if len(dx) < 2:
         return None
-    from scipy.stats import chi2
-
-    one = expected.variance / 2
-    statistic = float((residuals(dx, dy) ** 2).sum() / one) if one > 0 else math.inf
-    bound = float(chi2.ppf(SIGNIFICANT, len(dx) - 1))
+    statistic, bound = expected.scatter(dy - dx)
     if statistic > bound:
         told = "gains in validation are not those on the board: they scatter "
         told += f"{math.sqrt(statistic / (len(dx) - 1)):.1f} times as much as noise explains. Find out why before you "
         told += "trust either: other folds (by time, place, source), or a test set unlike the training set"
         return Warned("ranking", statistic, bound, told)
-    far = OPPOSITE * expected.sd
-    clear = (np.abs(dx) > far) & (dx * dy < 0) & (np.abs(dy - dx) > FAR * expected.sd)
+    noise = expected.noise(len(dx))
+    sd = np.sqrt(np.diag(noise) + noise[0, 0] - 2 * noise[0])  # of each difference from the first
+    clear = (np.abs(dx) > OPPOSITE * sd) & (dx * dy < 0) & (np.abs(dy - dx) > FAR * sd)
     if clear.any():
         k = int(np.flatnonzero(clear)[0])
         told = f"a gain of {dx[k]:+.4g} in validation was {dy[k]:+.4g} on the board, which noise hardly explains"
-        return Warned("ranking", abs(float(dx[k])), far, told)
+        return Warned("ranking", abs(float(dx[k])), OPPOSITE * float(sd[k]), told)
     return None
 
 
@@ -202,7 +148,7 @@ def _shift_variance(dx: Floats, dy: Floats, expected: Expected | None) -> float:
     if expected is None or len(dx) < 2:
         return 0.0
     measured = float((residuals(dx, dy) ** 2).sum() / (len(dx) - 1))
-    return max(0.0, measured - expected.variance / 2)
+    return max(0.0, measured - expected.residual(len(dx)))
 
 
 def input_shift(low: float, high: float, auc: float, bound: float = 0.60) -> Warned | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from podium.errors import PodiumError
-from podium.ledger.agreement import Expected
+from podium.ledger.agreement_expected import Expected, Floats
 from podium.ledger.attempt import Attempt
 from podium.ledger.judge import Judge
 from podium.ledger.verdict import Run, paired_runs
@@ -28,7 +29,8 @@ def expected_noise(attempts: Sequence[Attempt], judge: Judge, metric: Metric, gr
     noise = judge.noise()
     if not noise.known or len(attempts) < 2 or groups_public < 1:
         return None
-    base, spreads, level, groups = attempts[0], [], [], 0
+    base, spreads, level, groups = attempts[0], list[float](), list[float](), 0
+    differences: dict[str, list[Floats]] = {}
     for other in attempts[1:]:
         with contextlib.suppress(PodiumError):  # damaged, or of other samples: the others tell
             mine, first, _ = paired_runs(_tables(other), _tables(base), metric)
@@ -36,6 +38,7 @@ def expected_noise(attempts: Sequence[Attempt], judge: Judge, metric: Metric, gr
             spreads += [float((a.values - b.values).var(ddof=1)) for a, b in paired if len(a.values) > 1]
             level += [float(b.values.var(ddof=1)) for _, b in paired if len(b.values) > 1]
             groups = max(groups, sum(len(b.values) for _, b in paired))
+            differences[other.folder.name] = [a.values - b.values for a, b in paired]
     if not spreads:
         return None
     return Expected(
@@ -45,7 +48,26 @@ def expected_noise(attempts: Sequence[Attempt], judge: Judge, metric: Metric, gr
         groups_public=groups_public,
         groups_level=math.sqrt(np.mean(level)),
         folds=judge.k,
+        **covariance_of(base.folder.name, differences),
     )
+
+
+def covariance_of(base: str, differences: Mapping[str, Sequence[Floats]]) -> dict[str, Any]:
+    """How the attempts' differences from the first one go together from group to group, each fold about its mean.
+
+    Args:
+        differences: Of each attempt, one a group, fold after fold; those that have other groups are left out.
+    """
+    shapes = [tuple(len(d) for d in each) for each in differences.values()]
+    usual = max(set(shapes), key=shapes.count)
+    names = [name for name, shape in zip(differences, shapes, strict=True) if shape == usual]
+    left = sum(usual) - len(usual)
+    if left < len(names) + 2:
+        return {}
+    centred = np.array([np.concatenate([d - d.mean() for d in differences[name]]) for name in names])
+    whole = np.zeros((len(names) + 1, len(names) + 1))
+    whole[1:, 1:] = centred @ centred.T / left
+    return {"attempts": (base, *names), "covariance": whole}
 
 
 def _tables(attempt: Attempt) -> dict[tuple[int, int], pl.DataFrame]:

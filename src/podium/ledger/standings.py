@@ -13,7 +13,8 @@ import numpy as np
 
 from podium.boards.base import Limits, Receipt, Standing
 from podium.errors import BoardError
-from podium.ledger.agreement import Agreement, Expected, Pick, Warned, agreement, picks
+from podium.ledger.agreement import Agreement, Pick, Warned, agreement, picks
+from podium.ledger.agreement_expected import Expected
 from podium.ledger.receipts import Kept
 
 TOP = 10
@@ -120,6 +121,8 @@ class Standings:
             else:
                 band = 1.96 * expected.sd
                 lines.append(f"expected band: ΔCV and ΔLB of two submissions differ by up to ±{band:.2g} by chance")
+                if all(w.kind != "ranking" for w in self.warnings):
+                    lines.append(_seen(expected, len(self.paired)))
         lines += [f"warning, {w.kind} shift: {w.said}" for w in self.warnings]
         for n, pick in enumerate(self.picks, 1):
             lines.append(f"final pick {n}: submission {self.paired[pick.index]}, {pick.why}")
@@ -164,7 +167,8 @@ def stand(
     found = None
     if pairs:
         xs, ys = [row["cv"] for row in pairs], [row["public"] for row in pairs]
-        found = agreement(xs, ys, up=up, expected=expected)
+        noise = expected.of([row["attempt"] for row in pairs]) if expected else None
+        found = agreement(xs, ys, up=up, expected=noise)
         for row, dx, dy in zip(pairs, found.cv.tolist(), found.lb.tolist(), strict=True):
             row |= {"d_cv": dx, "d_lb": dy}
     chosen = _picks(pairs, up, expected, final, alike or {})
@@ -204,8 +208,15 @@ def _picks(
     if names and set(names) <= known:
         matrix = np.array([[1.0 if a == b else alike[a, b] for b in names] for a in names])
     xs, ys = [pairs[n]["cv"] for n in places], [pairs[n]["public"] for n in places]
+    expected = expected.of(names) if expected else None
     found = picks(xs, ys, up=up, expected=expected, count=final, alike=matrix)
     return [Pick(places[p.index], p.score, p.why) for p in found]
+
+
+def _seen(expected: Expected, n: int) -> str:
+    """How much of a shift there may be that so few submissions do not show."""
+    of = f"no ranking shift is seen; of {n} submissions one would be (in 95 of 100) that moves attempts by"
+    return f"{of} ±{expected.seen(n):.2g} or more"
 
 
 def _finite(tree: dict[str, Any]) -> dict[str, Any]:
