@@ -6,7 +6,7 @@ import pytest
 from podium.ledger.verdict import RULE, Run, compare, decide
 from podium.ledger.verdict.formulas import YES, outcome, summary
 
-ATTEMPTS = 1500
+ATTEMPTS = 400
 
 
 def attempt(rng, folds, seeds, groups, differs, gain=0.0, heavy=False):
@@ -36,9 +36,9 @@ def share_of_yes(folds, seeds, groups, differs, gain=0.0, heavy=False):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("heavy", [False, True], ids=["normal", "t3"])
-@pytest.mark.parametrize(("folds", "seeds", "groups"), [(3, 1, 16), (5, 1, 64), (5, 2, 16), (10, 1, 4)])
+@pytest.mark.parametrize(("folds", "seeds", "groups"), [(3, 1, 16), (5, 2, 64)])
 def test_a_gain_that_is_luck_of_the_trainings_is_seldom_a_yes(folds, seeds, groups, heavy):
-    for differs in (0.0, 0.2, 1.0):
+    for differs in (0.2, 1.0):
         yes, blind = share_of_yes(folds, seeds, groups, differs, heavy=heavy)
         assert yes <= 0.05
     assert blind > 0.12, "the error without the differences between trainings is too small"

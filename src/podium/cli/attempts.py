@@ -161,7 +161,8 @@ def _after(space: Any, attempt: Any, as_json: bool) -> None:
 
 def report(space: Any, attempt: Any, as_json: bool) -> None:
     """An attempt as a few lines, or as JSON."""
-    from podium.progress import counted, duration
+    from podium.progress import duration
+    from podium.readback import parent_of
 
     folds = [
         {"fold": r.fold, "seed": r.seed, "score": r.score, **{k: r.facts.get(k) for k in ("best_epoch", "seconds")}}
@@ -179,10 +180,6 @@ def report(space: Any, attempt: Any, as_json: bool) -> None:
     heads = {"fold": "fold", "seed": "seed", "score": space.metric.name}
     heads |= {"best_epoch": "best epoch"} if any(row["best_epoch"] for row in folds) else {}
     table(folds, heads | {"time": "time"})
-    cv = "-" if attempt.cv is None else f"{attempt.cv:.5f}"
-    print(
-        f"CV {space.metric.name}: {cv} over {counted(len(attempt.trained_folds()), 'fold')}, "
-        f"trained {duration(attempt.seconds)}"
-    )
+    print(attempt.told(space.metric.name, parent_of(attempt)))
     if attempt.verdict:
         print(attempt.verdict)

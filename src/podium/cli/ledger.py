@@ -57,7 +57,7 @@ def show(
 ) -> None:
     """Show one attempt beside its parent: change, why, verdict, folds, learning curves, samples.
 
-    Pictures go to reports/attempts/: ID-curves.svg, and ID-gains.jpg with image, truth and both predictions.
+    Pictures go to reports/attempts/: ID-curves.png and .svg, and ID-gains.jpg with image, truth and both predictions.
     """
     from podium.ledger.views.pictures import Pictures
     from podium.readback import draw_pictures, read_details, read_gains

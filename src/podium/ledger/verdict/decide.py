@@ -47,6 +47,7 @@ class Decision:
         evidence: Odds of the data if the attempt helps against if it does nothing; YES at 10 (1 / alpha).
         folds: Number of folds compared.
         fold_runs: Trainings of the attempt that were compared; more than ``folds`` if there are second seeds.
+        shared: Whether it only predicts in another way with its parent's trainings.
         sentence: What the user reads.
     """
 
@@ -64,6 +65,7 @@ class Decision:
     fold_runs: int
     all_folds: int
     greater_is_better: bool
+    shared: bool = False
     sentence: str = ""
 
     def __str__(self) -> str:
@@ -102,6 +104,7 @@ def decide(comparison: Comparison, order: Sequence[int], rule: Rule = RULE) -> D
         c.fold_runs,
         len(order),
         c.greater_is_better,
+        c.shared,
     )
     return replace(done, sentence=sentence(done))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,33 @@ def sentence(d: Decision) -> str:
     tell = {"YES": _yes, "NO": _no, "UNSURE": _unsure}[d.verdict]
     direction = "" if d.greater_is_better else " (lower is better; + is a gain)"
     return f"{d.verdict} after {_effort(d)}: {_signed(d.gain, d)}{tell(d, direction)}"
+
+
+def in_words(d: Decision, needed: float, worth: float) -> str:
+    """What the sentence's numbers mean, for somebody who has never heard of e-values; nothing where it says it all.
+
+    Args:
+        needed: Evidence at which it is a YES.
+        worth: Noise floors that are a gain worth having.
+    """
+    if not math.isfinite(d.se) or d.se == 0:
+        return ""
+    moves = "training anew moves this gain" if d.shared else "a new seed alone moves a fold"
+    floor = f"{moves} by about {_plain(d.noise_floor, d)} (the noise floor)"
+    likely = f"the scores are {_times(d.evidence)} as likely if it helps as if it does nothing"
+    if d.verdict == "YES":
+        return f"in words: {likely}; {floor}; expect {_signed(d.shrunk, d)}: part of the gain it was picked for is luck"
+    if d.verdict == "UNSURE":
+        return f"in words: {likely}; {needed:.0f} times is a YES"
+    if d.reason == "too small to matter":
+        return f"in words: {floor}; {worth:g} times that is worth having, since less is lost in it"
+    return ""
+
+
+def _times(evidence: float) -> str:
+    if evidence >= 1000:
+        return "over 1000 times"
+    return f"{evidence:.0f} times" if evidence >= 9.95 else f"{evidence:.1f} times"
 
 
 def _yes(d: Decision, direction: str) -> str:

@@ -138,12 +138,7 @@ class Details:
     def _sums(self, n: int) -> list[str]:
         a, verdict = self.attempt, self.attempt.verdict
         trained = len({run.fold for run in a.runs})
-        cv = (
-            ""
-            if a.cv is None
-            else f"CV {self.metric.name}: {a.cv:.5f} over {counted(len(a.trained_folds()), 'fold')}, "
-        )
-        lines = [f"{cv}trained {duration(a.seconds)} in {counted(len(a.runs), 'fold run')}"]
+        lines = [a.told(self.metric.name, self.parent)]
         if verdict and verdict.final and trained < self.k:
             lines.append(f"stopped early: {self.k - trained} of {self.k} folds were never trained")
         if verdict and verdict.left_out:
