@@ -176,7 +176,7 @@ CHILD = textwrap.dedent("""
     build.COMMIT_BYTES = 3000
     folder, log, pause = Path(sys.argv[1]), open(sys.argv[2], "a", buffering=1), float(sys.argv[3])
     def produce(id):
-        time.sleep(pause)
+        time.sleep(pause if int(id) >= int(sys.argv[5]) else 0.01)
         log.write(id + "\\n")
         return item(id)
     print("ready", flush=True)
@@ -184,9 +184,10 @@ CHILD = textwrap.dedent("""
 """)
 
 
-def child(folder, log, pause):
+def child(folder, log, pause, quick=0):
+    """A process that builds; each item takes it ``pause`` seconds, but for the first ``quick`` ones."""
     here = os.path.dirname(__file__)
-    args = [sys.executable, "-c", CHILD, str(folder), str(log), str(pause), here]
+    args = [sys.executable, "-c", CHILD, str(folder), str(log), str(pause), here, str(quick)]
     return subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -228,7 +229,7 @@ def test_two_processes_that_build_one_store_do_the_work_once(tmp_path):
 
 def test_a_builder_that_is_killed_hands_over_to_the_one_that_waits(tmp_path):
     folder, log = tmp_path / "s", tmp_path / "log"
-    with child(folder, log, 0.3) as one:
+    with child(folder, log, 60, quick=20) as one:  # however slowly the other one starts
         one.stdout.readline()
         while journaled(folder) < 5:
             time.sleep(0.001)
