@@ -184,8 +184,7 @@ class Attempt:
         told = f"CV {metric}: {score} over {counted(len(folds), 'fold')}"
         told += "" if beside is None else f" (its parent on the same: {beside:.5f})"
         own = [run for run in self.runs if run.trained_in == f"{self.folder.name}/{run.folder.name}"]
-        spent = f"{duration(self.seconds)} in {counted(len(self.runs), 'fold run')}"
-        return f"{told}, {'trained' if own or not self.runs else 'nothing trained, predicted anew'} {spent}"
+        return f"{told}, {'trained' if own else 'nothing trained; predicted anew in'} {duration(self.seconds)}"
 
     @property
     def seconds(self) -> float:

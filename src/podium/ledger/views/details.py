@@ -138,7 +138,7 @@ class Details:
     def _sums(self, n: int) -> list[str]:
         a, verdict = self.attempt, self.attempt.verdict
         trained = len({run.fold for run in a.runs})
-        lines = [a.told(self.metric.name, self.parent)]
+        lines = [f"{a.told(self.metric.name, self.parent)} ({counted(len(a.runs), 'fold run')})"]
         if verdict and verdict.final and trained < self.k:
             lines.append(f"stopped early: {self.k - trained} of {self.k} folds were never trained")
         if verdict and verdict.left_out:
