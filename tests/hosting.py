@@ -174,7 +174,7 @@ def client(port, token=None, **more):
     return httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, trust_env=False, **more)
 
 
-def raw(port, data, wait=5.0):
+def raw(port, data, wait=30.0):
     """The answer to bytes."""
     with socket.create_connection(("127.0.0.1", port), timeout=wait) as s:
         s.sendall(data)

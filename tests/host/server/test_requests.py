@@ -25,7 +25,7 @@ from hosting import SERVICE, call, client, raw, uploaded
     ],
 )
 def test_it_is_no_proxy_for_others(live, request_):
-    answer = raw(live.port, request_, 3.0)
+    answer = raw(live.port, request_)
     assert re.match(rb"HTTP/1.1 (421|400) ", answer), answer[:80]
     assert b"carvana" not in answer
 
@@ -47,7 +47,7 @@ def test_absolute_targets_of_its_own_are_served(live):
     ],
 )
 def test_heads_that_are_none(live, head):
-    assert raw(live.port, head, 3.0).startswith(b"HTTP/1.1 4")
+    assert raw(live.port, head).startswith(b"HTTP/1.1 4")
 
 
 def test_every_answer_has_the_headers_that_bind_browsers(live):
@@ -131,7 +131,7 @@ def test_bodies_that_are_too_large_with_and_without_saying_so(live):
 
 def test_a_body_that_does_not_come(live, monkeypatch):
     monkeypatch.setattr("podium.host.server.guard.IDLE_SECONDS", 0.3)
-    answer = raw(live.port, b"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab", 5.0)
+    answer = raw(live.port, b"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab")
     assert answer.startswith(b"HTTP/1.1 408")
 
 

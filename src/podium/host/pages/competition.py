@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from podium.host.pages.render import about, page, templates
-from podium.host.pages.route import Member, PageRoute, Sent, Visitor, back, text
+from podium.host.pages.route import Member, Onlooker, PageRoute, Sent, Visitor, back, text
 from podium.host.server import shares as sharing
 from podium.host.server.downloads import download_token
 from podium.host.server.refusals import Refusal
@@ -48,7 +48,7 @@ def leaderboard(request: Request, host: TheHost, hosted: Of, session: Visitor, p
 
 
 @router.get("/leaderboard/rows")
-def table(host: TheHost, hosted: Of, session: Visitor, private: bool = False) -> Response:
+def table(host: TheHost, hosted: Of, session: Onlooker, private: bool = False) -> Response:
     """The board's table alone."""
     found = standings(host, hosted, session.user if session else None, private=private)
     drawn = _drawn(hosted.slug, private, tuple(found), hosted.metric_name)

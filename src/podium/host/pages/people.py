@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
 from podium.host.pages.render import HERE, page, state
 from podium.host.pages.route import Member, OpenForm, PageRoute, Sent, Visitor, back, text
@@ -25,18 +26,23 @@ STATIC = {"site.css": "text/css", "site.js": "text/javascript"}
 
 
 @router.get("/static/{name}")
-def static(name: str) -> Response:
+async def static(name: str) -> Response:
     """The style and the script; nothing else is ever looked for on the disk."""
     if name not in STATIC:
         raise Unknown("there is no such page")
     headers = {"cache-control": "public, max-age=300"}
-    return FileResponse(HERE / "static" / name, media_type=STATIC[name], headers=headers)
+    return Response(_file(name), media_type=STATIC[name], headers=headers)
+
+
+@cache
+def _file(name: str) -> bytes:
+    return (HERE / "static" / name).read_bytes()
 
 
 @router.get(STYLE_PATH)
-def docs_style() -> Response:
+async def docs_style() -> Response:
     """The style of /docs, which is this site's."""
-    return static("site.css")
+    return await static("site.css")
 
 
 @router.get("/")

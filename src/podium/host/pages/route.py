@@ -53,14 +53,18 @@ class PageRoute(APIRoute):
         return handle
 
 
+async def onlooker(request: Request) -> Session | None:
+    """The session of who looks at what costs next to nothing and is asked for often, by many behind one address."""
+    return await run_in_threadpool(services_of(request).session, request) if COOKIE in request.cookies else None
+
+
 async def visitor(request: Request) -> Session | None:
     """The session of who looks, if there is one; both are counted.
 
     Raises:
         TooMany: if they ask too often.
     """
-    services = services_of(request)
-    found = await run_in_threadpool(services.session, request) if COOKIE in request.cookies else None
+    services, found = services_of(request), await onlooker(request)
     services.requests.take(f"user {found.user.id}" if found else f"address {address_of(request)}")
     return found
 
@@ -127,6 +131,7 @@ def back(path: str, said: str = "") -> RedirectResponse:
     return RedirectResponse(f"{path}?said={said}" if said else path, 303)
 
 
+Onlooker = Annotated[Session | None, Depends(onlooker)]
 Visitor = Annotated[Session | None, Depends(visitor)]
 Member = Annotated[User, Depends(member)]
 OrganiserOnly = Annotated[User, Depends(organiser)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from podium.host.server.accounts import User
 from podium.host.server.competitions import Hosted
@@ -35,7 +36,7 @@ class Offer:
     """
 
     id: int
-    kind: str
+    kind: Literal["invite", "merge"]
     team: int
     team_name: str
     user: int | None

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from podium.host.server.accounts import User
 from podium.host.server.competitions import Hosted
@@ -19,7 +20,7 @@ from podium.host.server.uploads import usable
 
 LONGEST_MESSAGE = 500
 
-STATUSES = ("queued", "grading", "scored", "failed", "cancelled")
+Status = Literal["queued", "grading", "scored", "failed", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,6 @@ class Submission:
     """A submission as its team, or an organiser, may see it now.
 
     Attributes:
-        status: One of `STATUSES`.
         public: The public score, as far as it is told.
         private: The private score; None before the reveal.
         error: Why it failed.
@@ -44,7 +44,7 @@ class Submission:
     file_name: str
     bytes: int
     message: str
-    status: str
+    status: Status
     public: float | None
     private: float | None
     error: str
