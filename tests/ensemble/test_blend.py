@@ -12,6 +12,7 @@ from PIL import Image
 from attempt_drawing import data_of, draw_attempt, drawn_space
 from podium.config import read_toml
 from podium.data.store import Store
+from podium.ensemble.ground import Ground
 from podium.ensemble.outside import FileStack, read_values
 from podium.ensemble.told import told
 from podium.errors import ConfigError, DataError, LedgerError
@@ -74,6 +75,31 @@ def test_what_is_tuned_is_fitted_on_the_blend(tmp_path: Path) -> None:
     assert tuned.score > plain.score
     assert isinstance(tuned.config.threshold, list)
     assert max(tuned.config.threshold) < 0.5
+
+
+@pytest.mark.parametrize("how", ["hill-climb", "equal"])
+def test_maps_of_classes_are_weighed_by_their_contested_pixels_and_nothing_changes(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = drawn_space(tmp_path, "class map", 12, k=2)
+    for n, name in enumerate(("baseline", "other", "third")):
+        draw_attempt(space, name, 2.5, f"model.width={1 + n}", seed=n)
+    found = space.blend(["0", "1", "2"], how)
+    monkeypatch.setattr(Ground, "_plain_map", False)
+    slow = space.blend(["0", "1", "2"], how)
+    assert (found.score, found.naive, found.plain) == (slow.score, slow.naive, slow.plain)
+    assert (found.by_fold, found.weights) == (slow.by_fold, slow.weights)
+
+
+def test_what_is_tuned_of_objects_is_measured_as_in_a_submission(tmp_path: Path) -> None:
+    space = drawn_space(tmp_path, "objects", 12, k=2)
+    for n, name in enumerate(("baseline", "other")):
+        draw_attempt(space, name, 2.0, f"model.width={1 + n}", seed=n)
+    keys = ["predict.threshold=tuned", "predict.rim=tuned", "predict.min_area=tuned"]
+    done = space.blend(["0", "1"], "equal", keys)
+    chosen = done.config.tree()
+    fixed = [f"predict.{key}={chosen[key]}" for key in ("threshold", "rim", "min_area") if key in chosen]
+    assert space.blend(["0", "1"], "equal", fixed).score == pytest.approx(done.naive)
 
 
 def test_fast_is_near(space: Workspace) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from podium.errors import DataError
 from podium.metrics import Counts, boundary_counts, get_metric, hits
 from podium.metrics.boundary import band
+from podium.metrics.instances import hits_by_area
 
 DSB = get_metric("dsb2018")
 
@@ -58,6 +59,10 @@ def test_hits_against_every_pair(seed, dtype, factor):
         truth, predicted = truth * factor, predicted * factor
     found = hits(truth.astype(dtype), predicted.astype(dtype))
     np.testing.assert_array_equal(found, slow(truth, predicted))
+    areas = np.bincount(predicted.ravel())
+    least = [0, 15, 25]
+    for limit, each in zip(least, hits_by_area(truth.astype(dtype), predicted.astype(dtype), least), strict=True):
+        np.testing.assert_array_equal(each, slow(truth, np.where(areas[predicted] < limit, 0, predicted)))
 
 
 def test_iou_of_pairs_is_that_of_pycocotools():

@@ -19,9 +19,12 @@ from podium.ledger.fitted import read_fitted, settled
 from podium.metrics import Measured, get_metric
 from podium.readback import draw_pictures, read_details, read_gains
 from podium.recipe import PredictConfig, Recipe
+from podium.training import fitting as module
 from podium.training.check import check_recipe
+from podium.training.evaluate import evaluate
 from podium.training.fitting import Fitter, Tuning
 from podium.training.grids import best_on, candidates
+from podium.training.kept import Kept
 from podium.training.levels import only_cuts
 from podium.training.tasks import create_task
 from podium.workspace import Workspace
@@ -243,6 +246,32 @@ def test_every_task_is_tuned_by_its_own_keys(task: str, changes: list[str], tmp_
     assert child.verdict is not None
     assert set(read_fitted(child.folder)) == set(child.recipe.predict.tuned)
     assert len(child.runs) == 2
+
+
+def test_objects_are_flooded_once_for_all_smallest_areas_and_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = drawn_space(tmp_path, "objects", 12)
+    baseline = draw_attempt(space, "baseline", 1.0)
+    data, tuned = data_of(space), ["predict.threshold=tuned", "predict.min_area=tuned"]
+    recipe, runs, times = baseline.recipe.with_overrides(tuned), baseline.runs, [0]
+
+    def counted(*args: Any, **more: Any) -> Measured:
+        times[0] += 1
+        return evaluate(*args, **more)
+
+    monkeypatch.setattr(module, "evaluate", counted)
+    tuning = Tuning.of_runs(data, recipe, runs)
+    found = [tuning.with_values(tuning.fit(but)) for but in (0, 1, 2, None)]
+    assert times[0] <= 3 * (10 + 2 * 4), "every second of 19 thresholds, and what lies beside the best"
+    for config, but in zip(found, (0, 1, 2, None), strict=True):
+        plain = []
+        for run in (run for run in runs if run.fold != but):
+            rows = [data.stores.images.row[id] for id in data.folds.validation(run.fold)]
+            kept = Kept(data, recipe, run)
+            kept.task = kept.task.with_predict(config)
+            plain.append(evaluate(kept, data.images(recipe), data.truth, rows).arrays["hits"])
+        np.testing.assert_array_equal(np.concatenate(plain), tuning.measured(config, but).arrays["hits"])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from podium.config import write_toml
 from podium.data.competition import Competition
 from podium.data.ready import Prepared
 from podium.ensemble.combine import Boost, Combiner, Mean, Stack
-from podium.ensemble.fit import WEIGHTS, Fitted, Weights, fit
+from podium.ensemble.fit import WEIGHTS, Deciding, Fitted, Weights, fit
 from podium.ensemble.ground import Blended, Ground, folds_differ
 from podium.ensemble.members import Member, find_members
 from podium.ensemble.shares import equal
@@ -221,8 +221,9 @@ class Blending:
 
     def _scored(self, ground: Ground, how: Weights, *, fast: bool) -> Blend:
         mix, survey = ground.read(fast=fast)
-        fitted = fit(ground, how, mix, survey)
-        plain = fitted if how == "equal" else fit(ground, "equal", mix, survey)
+        deciding = Deciding(ground, mix)
+        fitted = fit(ground, how, mix, survey, deciding)
+        plain = fitted if how == "equal" else fit(ground, "equal", mix, survey, deciding)
         alone = [self._alone(ground, n) for n in range(len(ground.members))]
         scores = [measured.score(self.metric) for measured in alone]
         sign = 1.0 if self.metric.greater_is_better else -1.0

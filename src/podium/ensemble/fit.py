@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from podium.ensemble.combine import Boost, Combiner, Mean, Stack
-from podium.ensemble.ground import Ground, targets_of
+from podium.ensemble.ground import Blended, Ground, targets_of
+from podium.ensemble.map_pixels import MapMix
 from podium.ensemble.mixes import Mix, SlowMix, ValueMix
 from podium.ensemble.pixels import PixelMix
 from podium.ensemble.shares import PATIENCE, STEPS, Shares, equal, hill_climb, least_squares, whole
@@ -28,6 +29,9 @@ Weights = Literal["hill-climb", "fit", "equal", "stack", "boost"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 """hill-climb: greedy selection by the metric. fit: least squares, weights >= 0 that sum to 1. equal: the plain mean.
 stack: logistic regression, of numbers linear. boost: of tables, LightGBM."""
+
+KEPT = 256 << 20
+"""Bytes of a mixture's pixels that are kept while it is decided over and over."""
 
 SLOW = (12, 2)
 """Steps and patience of a hill-climb whose every mixture has to be decided anew."""
@@ -53,13 +57,16 @@ class Fitted:
     naive: float
 
 
-def fit(ground: Ground, how: Weights, mix: Mix, survey: Survey) -> Fitted:
+def fit(ground: Ground, how: Weights, mix: Mix, survey: Survey, deciding: Deciding | None = None) -> Fitted:
     """Fit weights, and whatever of [predict] is "tuned", on all samples, and for each fold without its own.
+
+    Args:
+        deciding: Of the same ground and mix, with what it has measured before.
 
     Raises:
         ConfigError: for trees on pixels.
     """
-    metric = ground.data.metric
+    metric, deciding = ground.data.metric, deciding or Deciding(ground, mix)
     if how == "boost" and not isinstance(mix, ValueMix):
         raise ConfigError(
             f"'{how}' is for classes, labels and numbers, not for pixels",
@@ -73,12 +80,12 @@ def fit(ground: Ground, how: Weights, mix: Mix, survey: Survey) -> Fitted:
     parts: list[Measured] = []
     for fold in folds:
         combiner = fitter(np.flatnonzero(ground.fold != fold), fold)
-        config = _settled(ground, combiner, fold)
+        config = deciding.settled(combiner, fold)
         by_fold[fold] = (combiner, config)
-        parts.append(_measured(ground, mix, combiner, config, ground.fold == fold))
+        parts.append(deciding.measured(combiner, config, fold))
     combiner = fitter(everyone, None)
-    config = _settled(ground, combiner, None)
-    naive = _measured(ground, mix, combiner, config)
+    config = deciding.settled(combiner, None)
+    naive = deciding.measured(combiner, config)
     nested = _joined(parts) if parts else naive
     return Fitted(how, combiner, config, by_fold, nested, nested.score(metric), naive.score(metric))
 
@@ -116,25 +123,53 @@ def _fitter(
     return ways.get(how, stacked)
 
 
-def _measured(ground: Ground, mix: Mix, combiner: Combiner, config: PredictConfig, use: Any = None) -> Measured:
-    """What the metric reads of some samples; where all contested pixels are at hand, from those."""
-    exact = isinstance(mix, PixelMix) and mix.whole and config == ground.task.recipe.predict
-    if exact and isinstance(combiner, Mean) and not any(getattr(config, key) for key in (*TIDYING, "empty_by")):
-        assert isinstance(mix, PixelMix)
-        found = mix.measured(combiner.shares)
-        return found if use is None else found.take(use)
-    return ground.measured(combiner, ground.task.with_predict(config), use)
+@dataclass
+class Deciding:
+    """Mixtures of a ground's members, decided under one [predict] or another; each is measured once.
 
+    Attributes:
+        tunings: By mixture. What is fitted without a fold is often the same mixture as without another.
+    """
 
-def _settled(ground: Ground, combiner: Combiner, but: int | None) -> PredictConfig:
-    """[predict] with what is "tuned" fitted on the blend's out-of-fold predictions of all folds but one."""
-    config = ground.task.recipe.predict
-    if not config.tuned:
-        return config
-    folds = [fold for fold in ground.folds if fold != but]
-    blended = [ground.blended(combiner, _copy(ground.task)) for _ in folds]
-    tuning = Tuning(ground.data, config, blended, folds)
-    return tuning.with_values(tuning.fit())
+    ground: Ground
+    mix: Mix
+    tunings: dict[bytes | int, tuple[list[Blended], Tuning]] = field(default_factory=dict)
+
+    def measured(self, combiner: Combiner, config: PredictConfig, fold: int | None = None) -> Measured:
+        """What the metric reads of a fold's samples, or all; where all contested pixels are at hand, from those."""
+        mix, plain = self.mix, not any(getattr(config, key) for key in (*TIDYING, "empty_by"))
+        plain &= config == self.ground.task.recipe.predict
+        if isinstance(mix, PixelMix | MapMix) and mix.whole and plain and isinstance(combiner, Mean):
+            found = mix.measured(combiner.shares)
+            return found if fold is None else found.take(np.flatnonzero(self.ground.fold == fold))
+        if isinstance(self.ground.task, TableTask):
+            use = None if fold is None else self.ground.fold == fold
+            return self.ground.measured(combiner, self.ground.task.with_predict(config), use)
+        tuning = self._tuning(combiner)
+        return tuning.measured(config) if fold is None else tuning.measured_in(config, fold)
+
+    def settled(self, combiner: Combiner, but: int | None) -> PredictConfig:
+        """[predict] with what is "tuned" fitted on the blend's out-of-fold predictions of all folds but one."""
+        config = self.ground.task.recipe.predict
+        if not config.tuned:
+            return config
+        tuning = self._tuning(combiner)
+        return tuning.with_values(tuning.fit(but))
+
+    def _tuning(self, combiner: Combiner) -> Tuning:
+        ground = self.ground
+        key: bytes | int = id(combiner)
+        if isinstance(combiner, Mean):
+            key = (combiner.shares // np.gcd.reduce(combiner.shares)).tobytes()
+        if key not in self.tunings:
+            for others, _ in self.tunings.values():
+                for part in others:
+                    part.forget()
+            blended = [ground.blended(combiner, _copy(ground.task)) for _ in ground.folds]
+            for part in blended:
+                part.room = KEPT // len(blended)
+            self.tunings[key] = blended, Tuning(ground.data, ground.task.recipe.predict, blended, ground.folds)
+        return self.tunings[key][1]
 
 
 def _copy(task: MaskTask | TableTask) -> MaskTask | TableTask:

@@ -16,6 +16,7 @@ from podium.data.store import Store, ordered_map
 from podium.data.targets import IGNORED
 from podium.data.views import Images
 from podium.ensemble.combine import Combiner, Mean, Stack
+from podium.ensemble.map_pixels import MOST_BYTES, ContestedMap, MapMix
 from podium.ensemble.members import Member, Predictions
 from podium.ensemble.mixes import Mix, SlowMix, ValueMix
 from podium.ensemble.pixels import Contested, PixelMix
@@ -35,7 +36,11 @@ FAST = 4000
 
 
 class Blended:
-    """Who predicts what a combiner makes of several members; in the place of networks, at original size."""
+    """Who predicts what a combiner makes of several members; in the place of networks, at original size.
+
+    Attributes:
+        room: Bytes of mixtures of pixels that may still be kept, for those that are decided over and over.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,11 @@ class Blended:
     ) -> None:
         self.task, self.recipe, self.preprocess = task, task.recipe, Preprocess.of(None)
         self.sources, self.combiner, self._ids, self._shape = list(sources), combiner, ids, shape
+        self.room, self._mixed = 0, dict[int, Array]()
+
+    def forget(self) -> None:
+        """Keep no mixture any longer."""
+        self.room, self._mixed = 0, {}
 
     def stream(
         self, images: Images, rows: Sequence[int], batch_size: int, inputs: Sequence[Sequence[str]] = ()
@@ -60,12 +70,19 @@ class Blended:
         if not self.task.dense:
             values = np.stack([source.values(id) for source in self.sources])[:, None]
             return np.asarray(self.combiner(values.astype(np.float64))[0], np.float32)
-        if isinstance(self.combiner, Stack):
-            return self.combiner.pixels([source.pixels(id, self._shape(row)) for source in self.sources])
-        assert isinstance(self.combiner, Mean)
-        used = [(s, k) for s, k in zip(self.sources, self.combiner.shares, strict=True) if k]
-        mean = Mean(np.array([k for _, k in used], np.int64))
-        return mean.pixels([source.pixels(id, self._shape(row)) for source, _ in used])
+        if row in self._mixed:
+            return self._mixed[row]
+        combiner, sources = self.combiner, self.sources
+        assert isinstance(combiner, Mean | Stack)
+        if isinstance(combiner, Mean):
+            shares = combiner.shares
+            sources = [s for s, k in zip(sources, shares, strict=True) if k]
+            combiner = Mean(np.array([k for k in shares if k], np.int64))
+        found = combiner.pixels([source.pixels(id, self._shape(row)) for source in sources])
+        if found.nbytes <= self.room:
+            self.room -= found.nbytes
+            self._mixed[row] = found
+        return found
 
 
 @dataclass
@@ -147,15 +164,28 @@ class Ground:
         survey = Survey(len(self.members))
         if isinstance(self.task, TableTask):
             return self._read_values(self.task, survey), survey
-        plain = isinstance(self.task, PlanesTask) and self.task.metric.kind == "overlap"
-        samples: list[list[Contested]] = []
-        stream = ordered_map(lambda n: self._read_pixels(n, plain, fast), range(len(self.rows)), workers=2, ahead=4)
-        for n, (masks, given) in enumerate(track(stream, "reading predictions", len(self.rows))):
+        samples: list[Any] = []
+        stream = ordered_map(lambda n: self._read_pixels(n, fast), range(len(self.rows)), workers=2, ahead=4)
+        for n, (contested, given) in enumerate(track(stream, "reading predictions", len(self.rows))):
             survey.add(int(self.fold[n]), *given)
-            samples.append(masks)
-        if plain:
+            samples.append(contested)
+        if self._plain:
             return PixelMix(samples, self.levels, len(self.members), whole=not fast), survey
+        if self._plain_map:
+            return MapMix(samples, len(self.members)), survey
         return SlowMix(len(self.members), self.measured), survey
+
+    @property
+    def _plain(self) -> bool:
+        """Whether masks are measured by their pixels, each by itself."""
+        return isinstance(self.task, PlanesTask) and self.task.metric.kind == "overlap"
+
+    @property
+    def _plain_map(self) -> bool:
+        """The same of maps of classes."""
+        config = self.task.recipe.predict
+        decides = config.min_area is None and config.empty_by is None
+        return isinstance(self.task, ClassMapTask) and self.task.metric.kind == "confusion" and decides
 
     @property
     def levels(self) -> list[int]:
@@ -164,25 +194,29 @@ class Ground:
         given = 0.5 if isinstance(given, str) else given
         return [int(v) for v in np.floor(np.multiply(np.broadcast_to(given, self.task.outputs), 255))]
 
-    def _read_pixels(self, n: int, plain: bool, fast: bool) -> tuple[list[Contested], tuple[Array, Array, Array]]:
-        """Of one sample: its contested pixels by class; and for the survey predictions, truth and decisions."""
+    def _read_pixels(self, n: int, fast: bool) -> tuple[Any, tuple[Array, Array, Array]]:
+        """Of one sample: its contested pixels, by class; and for the survey predictions, truth and decisions."""
         truth, row = self.data.truth, self.rows[n]
         assert isinstance(truth, Store)
         assert isinstance(self.task, MaskTask)
         id, shape = self.data.stores.images.ids[row], truth.shape(row)
         planes = np.stack([source.pixels(id, shape) for source in self.sources])  # (M, H, W, C)
-        target = target_planes(self.task, self.task.truth(truth, row))
+        labels = self.task.truth(truth, row)
+        target = target_planes(self.task, labels)
         members, outputs = len(planes), planes.shape[3]
-        masks = []
-        if plain:
+        contested: Any = []
+        if self._plain:
             for k, level in enumerate(self.levels):
                 own = np.ascontiguousarray(planes[..., k]).reshape(members, -1)
-                masks.append(Contested.of(own, target[k].ravel(), level, most=FAST if fast else None))
+                contested.append(Contested.of(own, target[k].ravel(), level, most=FAST if fast else None))
+        if self._plain_map:
+            most = FAST if fast else MOST_BYTES // (len(self.rows) * members * outputs)
+            contested = ContestedMap.of(planes.reshape(members, -1, outputs), labels.ravel(), IGNORED, most)
         some = some_pixels(shape[0] * shape[1])
         flat = planes.reshape(members, -1, outputs)[:, some]
         decided = flat.argmax(axis=2) if isinstance(self.task, ClassMapTask) else (flat > 127).reshape(members, -1)
         wanted = np.moveaxis(target.reshape(outputs, -1)[:, some], 0, 1)
-        return masks, (flat.reshape(members, -1) / np.float32(255), wanted.ravel(), decided)
+        return contested, (flat.reshape(members, -1) / np.float32(255), wanted.ravel(), decided)
 
     def _read_values(self, task: TableTask, survey: Survey) -> ValueMix:
         truth = self.data.truth

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,16 @@ def hits(truth: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> Ints:
         DataError: if the shapes differ or labels are no whole numbers from 0.
     """
     return hits_of(*_joint(truth, predicted))
+
+
+def hits_by_area(truth: npt.NDArray[Any], predicted: npt.NDArray[Any], least: Sequence[int]) -> Ints:
+    """`hits` of what is left of the predicted objects without those of fewer pixels, for each of several limits.
+
+    Returns:
+        int64 of shape (A, 10, 3).
+    """
+    common, areas, others = _joint(truth, predicted)
+    return np.stack([hits_of(common[:, others >= area], areas, others[others >= area]) for area in least])
 
 
 def hits_of(common: Ints, areas: Ints, others: Ints) -> Ints:

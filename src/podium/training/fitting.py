@@ -6,7 +6,8 @@ A fold's own samples never take part in what it is scored with: each fold gets t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from podium.training.grids import START, best_on, candidates
 from podium.training.kept import Kept
 from podium.training.levels import Levels, counts_by_level, only_cuts
 from podium.training.presence import Said
-from podium.training.tasks import MaskTask, ObjectsTask, PlanesTask
+from podium.training.tasks import MaskTask, ObjectsTask, PlanesTask, TableTask
 
 Values = dict[str, Any]
 
@@ -40,12 +41,14 @@ class Tuning:
     """
 
     def __init__(self, data: FoldData, config: PredictConfig, parts: Sequence[Predicts], folds: Sequence[int]) -> None:
-        self.data, self.config, self._parts = data, config, list(parts)
+        self.data, self.config, self.parts = data, config, list(parts)
         self.task, self.metric = parts[0].task, data.metric
         known = set(data.stores.images.row)
         self._rows = [[data.stores.images.row[id] for id in data.folds.validation(f) if id in known] for f in folds]
         self.fold = np.concatenate([[fold] * len(own) for fold, own in zip(folds, self._rows, strict=True)])
-        self._known: dict[str, Measured] = {}
+        self._folds, self._known = list(folds), dict[str, Measured]()
+        self._of_parts: dict[tuple[str, int], Measured] = {}
+        self._areas = _areas_at_once(self.task, config, data)
         self._images, self._truth = data.images(parts[0].recipe), data.truth
         self._levels: Levels | None = None
         self._empty: Measured | None = None
@@ -59,21 +62,58 @@ class Tuning:
         """
         return cls(data, recipe.predict, [Kept(data, recipe, run) for run in sources], [run.fold for run in sources])
 
-    def measured(self, config: PredictConfig) -> Measured:
-        """What the metric reads of every sample, fold after fold."""
-        digest = config.digest()
+    def measured(self, config: PredictConfig, but: int | None = None) -> Measured:
+        """What the metric reads of every sample, fold after fold.
+
+        Args:
+            but: The fold that is left out.
+        """
+        digest, kept = config.digest(), [n for n, fold in enumerate(self._folds) if fold != but]
+        if digest not in self._known and len(kept) < len(self._folds) and not self._at_once(config):
+            return _joined([self._part(config, n) for n in kept])
         if digest not in self._known:
             self._known[digest] = self._measure(config)
-        return self._known[digest]
+        whole = self._known[digest]
+        return whole if but is None else whole.take(np.flatnonzero(self.fold != but))
+
+    def measured_in(self, config: PredictConfig, fold: int) -> Measured:
+        """What the metric reads of the samples of one fold."""
+        if self._at_once(config):
+            return self.measured(config).take(np.flatnonzero(self.fold == fold))
+        return self._part(config, self._folds.index(fold))
+
+    def _at_once(self, config: PredictConfig) -> bool:
+        """Whether all folds are measured together, or at no cost."""
+        return config.empty_by is not None or only_cuts(self.task, config)
 
     def _measure(self, config: PredictConfig) -> Measured:
         if config.empty_by is not None and isinstance(self.task, PlanesTask | ObjectsTask):
             return self._emptied(config, self.task)
         if only_cuts(self.task, config):
-            self._levels = self._levels or counts_by_level(self._parts, self._rows, self.data)
+            self._levels = self._levels or counts_by_level(self.parts, self._rows, self.data)
             assert config.threshold != "tuned"
             return self._levels.cut_at(config.threshold)
-        return self._evaluated(config)
+        return _joined([self._part(config, n) for n in range(len(self.parts))])
+
+    def _part(self, config: PredictConfig, n: int) -> Measured:
+        """What is measured of one fold."""
+        if (config.digest(), n) not in self._of_parts:
+            self._of_parts |= {(c.digest(), n): found for c, found in self._decide(config, n)}
+        return self._of_parts[config.digest(), n]
+
+    def _decide(self, config: PredictConfig, n: int) -> Iterator[tuple[PredictConfig, Measured]]:
+        """What is measured of one fold under a [predict], and under those that come at no cost with it."""
+        part = self.parts[n]
+        part.task = task = self.task.with_predict(config)
+        at_once = isinstance(task, ObjectsTask) and config.min_area in self._areas
+        if isinstance(task, ObjectsTask) and at_once:
+            task.areas = self._areas
+        found = evaluate(part, self._images, self._truth, self._rows[n])
+        if not at_once:
+            yield config, found
+            return
+        for i, area in enumerate(self._areas):
+            yield config.with_overrides({"min_area": area}), Measured(found.kind, {"hits": found.arrays["hits"][:, i]})
 
     def _evaluated(self, config: PredictConfig, presence: Said | None = None) -> Measured:
         """Every prediction decided and measured.
@@ -82,14 +122,13 @@ class Tuning:
             presence: In the place of what the classifier says.
         """
         parts = []
-        for part, rows in zip(self._parts, self._rows, strict=True):
+        for part, rows in zip(self.parts, self._rows, strict=True):
             part.task = self.task.with_predict(config)
             if presence is not None:
                 assert isinstance(part.task, MaskTask)
                 part.task.presence = presence
             parts.append(evaluate(part, self._images, self._truth, rows))
-        names = parts[0].names
-        return Measured(parts[0].kind, {n: np.concatenate([p.arrays[n] for p in parts]) for n in names})
+        return _joined(parts)
 
     def _emptied(self, config: PredictConfig, task: PlanesTask | ObjectsTask) -> Measured:
         """What is measured of masks of which some are empty; empty ones are the same whatever else is tried."""
@@ -113,12 +152,12 @@ class Tuning:
         Args:
             but: The fold whose samples are left out.
         """
-        use = np.flatnonzero(self.fold != but) if but is not None else np.arange(len(self.fold))
-        tuned, values = self.config.tuned, dict[str, Any]()
+        tunes, tuned, values = But(self, but), self.config.tuned, dict[str, Any]()
         for key in tuned:
             values |= START[key](self.task, self.data)
+        use = np.arange(int(np.count_nonzero(self.fold != but)) if but is not None else len(self.fold))
         for key in tuned:
-            values |= best_on(self, key, values, candidates(key, self.task, self.data, values), use)
+            values |= best_on(tunes, key, values, candidates(key, self.task, self.data, values), use)
         return values
 
     def with_values(self, values: Mapping[str, Any]) -> PredictConfig:
@@ -129,6 +168,44 @@ class Tuning:
         """The metric over some samples."""
         measured = self.measured(config)
         return (measured if use is None else measured.take(use)).score(self.metric)
+
+
+@dataclass(frozen=True)
+class But:
+    """A tuning that does not see one fold; what is measured of the others is measured once for all of them."""
+
+    tuning: Tuning
+    fold: int | None
+
+    @property
+    def task(self) -> MaskTask | TableTask:
+        """See `Tunes`."""
+        return self.tuning.task
+
+    @property
+    def metric(self) -> Metric:
+        """See `Tunes`."""
+        return self.tuning.metric
+
+    def measured(self, config: PredictConfig) -> Measured:
+        """See `Tunes`."""
+        return self.tuning.measured(config, self.fold)
+
+    def with_values(self, values: Mapping[str, Any]) -> PredictConfig:
+        """See `Tunes`."""
+        return self.tuning.with_values(values)
+
+
+def _joined(parts: Sequence[Measured]) -> Measured:
+    """The samples of several folds, one after another."""
+    return Measured(parts[0].kind, {n: np.concatenate([p.arrays[n] for p in parts]) for n in parts[0].names})
+
+
+def _areas_at_once(task: MaskTask | TableTask, config: PredictConfig, data: FoldData) -> list[int]:
+    """The smallest areas of objects that one watershed is measured under; none where they are not tuned."""
+    if not (isinstance(task, ObjectsTask) and task.metric.kind == "instances" and "min_area" in config.tuned):
+        return []
+    return [one["min_area"] for one in candidates("min_area", task, data, {})]
 
 
 class Fitter:

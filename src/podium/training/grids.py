@@ -28,8 +28,13 @@ AREAS = [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384]
 class Tunes(Protocol):
     """What scores a [predict]."""
 
-    task: Task
-    metric: Metric
+    @property
+    def task(self) -> Task:
+        """What its predictions are of."""
+
+    @property
+    def metric(self) -> Metric:
+        """By which it scores."""
 
     def measured(self, config: PredictConfig) -> Measured:
         """What the metric reads of every sample."""
@@ -140,7 +145,17 @@ def best_on(tunes: Tunes, key: str, values: Values, tried: Sequence[Values], use
         return _best_of_each_class(tunes, key, values, tried, use)
     if isinstance(tunes.task, TableTask) and classes > 1 and key == "threshold":
         return _one_by_one(tunes, key, values, [c[key] for c in tried], use)
+    if isinstance(tunes.task, ObjectsTask) and key in ("threshold", "rim"):
+        return _coarse_to_fine(tunes, values, tried, use)
     return _best(tunes, values, tried, use, tunes.metric)
+
+
+def _coarse_to_fine(tunes: Tunes, values: Values, tried: Sequence[Values], use: Ints) -> Values:
+    """Every second value, the present one among them; then the neighbours of the best: each costs a watershed."""
+    first = _near(tried, values)[0] % 2
+    coarse = _best(tunes, values, tried[first::2], use, tunes.metric)
+    at = tried.index(coarse)
+    return _best(tunes, values, tried[max(0, at - 1) : at + 2], use, tunes.metric)
 
 
 def _best(tunes: Tunes, values: Values, tried: Sequence[Values], use: Ints, metric: Metric) -> Values:

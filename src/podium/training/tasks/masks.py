@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from podium.data.targets import class_order
 from podium.errors import ConfigError
 from podium.formats import bits
 from podium.metrics import Metric, compare_maps, compare_masks, compare_objects
+from podium.metrics.instances import hits_by_area
 from podium.recipe import TUNED, Recipe
 from podium.training.feed import Fed
 from podium.training.losses import IGNORED, Kind
@@ -205,8 +206,14 @@ class ClassMapTask(MaskTask):
 class ObjectsTask(MaskTask):
     """Objects told apart: the network finds their insides and their rims, a watershed makes objects of these.
 
+    Attributes:
+        areas: If any, `measure` gives what an instances metric reads under each of these `min_area`, (A, 10, 3), from
+            one watershed.
+
     Source: the idea of the winners of the Data Science Bowl 2018 (topcoders), masks and contours as two planes.
     """
+
+    areas: Sequence[int] = ()
 
     kind: Kind = "planes"
     reads = ("threshold", "rim", "min_area", *EMPTYING)
@@ -221,13 +228,20 @@ class ObjectsTask(MaskTask):
         return logits.sigmoid()
 
     def decided(self, probs: Pixels, shape: tuple[int, int], preprocess: Preprocess) -> Array:
+        (least,) = set(self.min_areas(SMALLEST_OBJECT))
+        return self._split(preprocess.restore(probs, shape), least)
+
+    def _split(self, probs: Pixels, min_area: int) -> Array:
         config = self.recipe.predict.settled
         assert isinstance(config.threshold, float)
         assert isinstance(config.rim, float)
-        (least,) = set(self.min_areas(SMALLEST_OBJECT))
-        return split_objects(
-            preprocess.restore(probs, shape), threshold=config.threshold, rim=config.rim, min_area=least
-        )
+        return split_objects(probs, threshold=config.threshold, rim=config.rim, min_area=min_area)
+
+    def measure(self, probs: Pixels, store: Store, row: int, preprocess: Preprocess) -> Array:
+        if not self.areas:
+            return super().measure(probs, store, row, preprocess)
+        whole = preprocess.restore(self.seen(store.ids[row], probs), store.shape(row))
+        return hits_by_area(self.truth(store, row), self._split(whole, 0), self.areas)
 
     def truth(self, store: Store, row: int) -> Array:
         return store.labels(row)
