@@ -8,9 +8,9 @@ from podium.ledger.views import Entry, Ledger
 
 ROW = {
     "id": 0, "folder": "", "name": "", "parent": 0, "created": "2026-01-01T00:00:00+00:00", "change": "", "why": "",
-    "link": "", "cv": None, "folds": 0, "fold_runs": 0, "runs": "[]", "seconds": 0.0, "verdict": None, "reason": None,
-    "gain": None, "raw_gain": None, "se": None, "noise_floor": None, "evidence": None, "final": None, "crowned": None,
-    "crowned_by": None, "finished": True,
+    "link": "", "cv": None, "folds": 0, "fold_runs": 0, "trained": 0, "runs": "[]", "seconds": 0.0, "verdict": None,
+    "reason": None, "gain": None, "raw_gain": None, "se": None, "noise_floor": None, "evidence": None, "final": None,
+    "crowned": None, "crowned_by": None, "finished": True,
 }  # fmt: skip
 
 
@@ -19,7 +19,13 @@ def row(id, name, parent=0, verdict=None, gain=None, *, folds=1, seeds=1, se=0.0
     scores = [(fold, seed, 0.5 + fold / 100 + seed / 1000) for fold in range(folds) for seed in range(seeds)]
     known = {"id": id, "folder": f"{id:04d}-{name}", "name": name, "parent": parent, "verdict": verdict, "gain": gain}
     known |= {"change": f"optim.lr 0.001 -> {id / 1000:g}" if parent is not None else "-", "why": f"because {id}"}
-    known |= {"folds": folds, "fold_runs": folds * seeds, "runs": json.dumps(scores), "seconds": 10.0 * folds * seeds}
+    known |= {
+        "folds": folds,
+        "fold_runs": folds * seeds,
+        "trained": folds * seeds,
+        "runs": json.dumps(scores),
+        "seconds": 10.0 * folds * seeds,
+    }
     known |= {"cv": 0.51} if folds else {}
     if verdict:
         known |= {"final": True, "se": se, "raw_gain": gain, "noise_floor": 0.0004, "evidence": 1.0}

@@ -37,7 +37,7 @@ def made(verdict, reason, gain, **given):
         (
             made("YES", "better", 0.00108, folds=5, fold_runs=7, evidence=1e30),
             "YES after 5 folds (7 fold runs): +0.0011 (shrunk +0.0008), 2.7 noise floors, evidence over 1000:1. "
-            "It is the new champion.",
+            "Every fold is trained.",
         ),
         (
             made("NO", "too small to matter", -0.0002),

@@ -148,9 +148,8 @@ def _after(space: Any, attempt: Any, as_json: bool) -> None:
     report(space, attempt, as_json)
     verdict = attempt.verdict.verdict if attempt.verdict else None
     if verdict == "YES" and not attempt.crown:
-        print(
-            f"Its parent is not the champion, so it is not either. To make it so: podium champion {attempt.id} --why …"
-        )
+        why = "it was adopted, or its parent is not"
+        print(f"It is not the champion ({why}). To make it so: podium champion {attempt.id} --why …")
     if attempt.crown:
         next_command("podium predict", "podium attempts", "podium try NAME key=value --why '…'")
     elif attempt.verdict and not attempt.verdict.final:

@@ -134,6 +134,11 @@ class Attempt:
         """Its finished fold runs."""
         return finished_runs(self.folder)
 
+    @property
+    def own_runs(self) -> list[FoldRun]:
+        """Those that it trained itself, not only predicted anew with another's weights."""
+        return [run for run in self.runs if run.trained_in == f"{self.folder.name}/{run.folder.name}"]
+
     def trained_folds(self, seed: int = 0) -> set[int]:
         """Folds that have a finished run of ``seed``."""
         return {run.fold for run in self.runs if run.seed == seed}
@@ -183,8 +188,8 @@ class Attempt:
         score = "-" if self.cv is None else f"{self.cv:.5f}"
         told = f"CV {metric}: {score} over {counted(len(folds), 'fold')}"
         told += "" if beside is None else f" (its parent on the same: {beside:.5f})"
-        own = [run for run in self.runs if run.trained_in == f"{self.folder.name}/{run.folder.name}"]
-        return f"{told}, {'trained' if own else 'nothing trained; predicted anew in'} {duration(self.seconds)}"
+        done = "trained" if self.own_runs or not self.runs else "nothing trained; predicted anew in"
+        return f"{told}, {done} {duration(self.seconds)}"
 
     @property
     def seconds(self) -> float:

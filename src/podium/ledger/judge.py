@@ -46,7 +46,7 @@ class Replicates(Config):
         Raises:
             LedgerError: if the metric has no value without one of the groups.
         """
-        own = [run for run in attempt.runs if run.trained_in == f"{attempt.folder.name}/{run.folder.name}"]
+        own = attempt.own_runs
         folds = [run.fold for run in own]
         names = [run.folder.name for run in own if folds.count(run.fold) > 1]
         if not names:

@@ -106,6 +106,7 @@ class Race:
         if attempt.crown is None and self.attempts.champion().id == parent.id:
             assert attempt.verdict is not None
             attempt = attempt.crowned(attempt.verdict.sentence, "verdict")
+            say(f"  attempt {attempt.id} ({attempt.name}) is the new champion")
             self.changed(attempt)
         return attempt
 

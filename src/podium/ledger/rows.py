@@ -68,6 +68,7 @@ def _facts(attempt: Attempt) -> tuple[Any, ...]:
         "cv": attempt.cv,
         "folds": len(attempt.trained_folds()),
         "fold_runs": len(runs),
+        "trained": len(attempt.own_runs),
         "runs": json.dumps([[run.fold, run.seed, run.score] for run in runs]),
         "seconds": attempt.seconds,
         **{name: getattr(verdict, name) if verdict else None for name in _OF_VERDICT},

@@ -42,7 +42,7 @@ def in_words(d: Decision, needed: float, worth: float) -> str:
     if d.verdict == "UNSURE":
         return f"in words: {likely}; {needed:.0f} times is a YES"
     if d.reason == "too small to matter":
-        return f"in words: {floor}; {worth:g} times that is worth having, since less is lost in it"
+        return f"in words: {floor}; a gain worth having is {worth:g} times that"
     return ""
 
 
@@ -55,7 +55,7 @@ def _times(evidence: float) -> str:
 def _yes(d: Decision, direction: str) -> str:
     floors = f", {d.gain / d.noise_floor:.1f} noise floors" if d.noise_floor > 0 else ""
     odds = f"{d.evidence:.0f}:1" if d.evidence < 1000 else "over 1000:1"
-    then = f"Next: {_folds(d.remaining)}, then champion." if d.remaining else "It is the new champion."
+    then = f"Next: {_folds(d.remaining)}, then champion." if d.remaining else "Every fold is trained."
     return f" (shrunk {_signed(d.shrunk, d)}){floors}, evidence {odds}{direction}. {then}"
 
 

@@ -21,7 +21,8 @@ class Entry(NamedTuple):
 
     Attributes:
         change: In words.
-        folds, fold_runs: Folds trained with the first seed, and trainings in all.
+        folds, fold_runs: Folds that have the first seed, and fold runs in all.
+        trained: Fold runs that it trained itself; fewer where it predicts with its parent's trainings.
         runs: `scores` as JSON.
         gain: The shrunk gain over its parent; the raw one while no noise floor is known.
         crowned: When it became the champion, UTC.
@@ -42,6 +43,7 @@ class Entry(NamedTuple):
     cv: float | None
     folds: int
     fold_runs: int
+    trained: int
     runs: str
     seconds: float
     verdict: str | None
