@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 from podium.boards.base import Board
 from podium.config import read_toml
 from podium.data.competition import Competition
-from podium.data.leaks import SHIFT
+from podium.data.leaks import ENCODER_SHIFT, SHIFT
 from podium.data.samples import list_samples
 from podium.errors import BoardError, PodiumError
 from podium.files import write_atomic
@@ -99,15 +100,15 @@ class Standing:
         return {(a, b): float(matrix[i, j]) for (i, a), (j, b) in itertools.product(places, places)}
 
     def _input_shift(self) -> Warned | None:
-        """Of what `podium look` measured, if it did."""
-        path = self.root / "reports" / SHIFT
-        if not path.is_file():
-            return None
-        known = read_toml(path)
-        try:
-            return input_shift(float(known["low"]), float(known["high"]), float(known["auc"]))
-        except (KeyError, TypeError, ValueError):
-            return None  # written by another podium; podium look writes it anew
+        """Of what `podium look` measured, if it did, on cheap figures and by an encoder: the clearer of the two."""
+        found = []
+        for name in (SHIFT, ENCODER_SHIFT):
+            path = self.root / "reports" / name
+            known = read_toml(path) if path.is_file() else {}
+            with contextlib.suppress(KeyError, TypeError, ValueError):  # of another podium; podium look writes it anew
+                figures = (float(known[key]) for key in ("low", "high", "auc"))
+                found.append(input_shift(*figures, by=str(known.get("by", ""))))
+        return max((w for w in found if w), key=lambda w: w.measured, default=None)
 
     def _asked(self, what: Callable[[], T], notes: list[str]) -> T | None:
         """What the board answers; a line if it does not: what is known here is shown all the same."""

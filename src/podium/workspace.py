@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from podium.ensemble.blend import Blend
     from podium.inference.plan import Plan
     from podium.inference.predict import Prediction
+    from podium.inference.shift import EncoderShift
     from podium.ledger.views import Ledger
 
 
@@ -158,6 +159,20 @@ class Workspace:
 
         chosen, path = recipe or self.recipe(), self.root / "reports" / "augment.jpg"
         return path, sheet_of(path, self.competition, self.prepare(chosen), chosen)
+
+    def look_shift(self, reference: str | int | None = None, changes: Sequence[str] = ()) -> EncoderShift:
+        """See whether an encoder tells test from training images; writes `reports/shift.html` and `shift.jpg`.
+
+        Args:
+            reference: The attempt whose encoder looks; the champion's, if none is named and nothing changed.
+            changes: Of the baseline's recipe, to look with other weights: ``["model.pretrained=true"]``.
+        """
+        from podium.inference.shift_look import ShiftLook
+
+        look = ShiftLook(self.competition, self.metric, self.root, self.prepare)
+        if changes or (reference is None and not self.attempts.names()):
+            return look.by_weights(self.recipe().with_overrides(list(changes)))
+        return look.by_attempt(self.champion() if reference is None else self.attempts.get(reference))
 
     def prepare(self, recipe: Recipe | None = None, *, exclude_bad: bool = False) -> Prepared:
         """Decode, pre-process, cache, and split into folds; what is there already is reused.

@@ -53,9 +53,14 @@ def look(
     augment: bool = typer.Option(
         False, "--augment", help="Draw augmented samples instead: reports/augment.html, augment.jpg."
     ),
+    shift: bool = typer.Option(
+        False, "--shift", help="See whether an encoder tells test from training images: reports/shift.html."
+    ),
     apply: bool = typer.Option(False, "--apply", help="Take the suggestions: write them to exclude.csv, with reasons."),
     settings: list[str] = typer.Argument(
-        None, metavar="[recipe=NAME] [KEY=VALUE]", help="With --augment: recipe and changes."
+        None,
+        metavar="[recipe=NAME] [KEY=VALUE]",
+        help="With --augment: recipe and changes. With --shift: an attempt; or model.weights=FILE and its like.",
     ),
     as_json: bool = JSON,
 ) -> None:
@@ -66,9 +71,19 @@ def look(
     from podium.config import overrides_with_recipe
     from podium.workspace import Workspace
 
-    if settings and not augment:
+    if settings and not (augment or shift):
         raise typer.BadParameter(f"'{settings[0]}' changes nothing that is looked at; or do you mean: look --augment")
     space = Workspace.open()
+    if shift:
+        attempt = next((given for given in settings or [] if "=" not in given), None)
+        with space.lock():
+            seen = space.look_shift(attempt, [given for given in settings or [] if "=" in given])
+        if as_json:
+            emit({"auc": seen.auc, "low": seen.low, "high": seen.high, "by": seen.by, "shifted": seen.shifted})
+        else:
+            print(f"{seen.told()}\n{space.root / 'reports' / 'shift.html'}")
+        next_command("podium standings" if space.submissions.all() else "podium look")
+        return
     if augment:
         name, changes = overrides_with_recipe(settings or [])
         with space.lock():

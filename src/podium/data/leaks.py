@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,15 @@ from podium.data.target_checks import answer
 from podium.data.traits import TRAITS
 
 Floats = NDArray[np.float64]
+Classifier = Callable[[Floats, Floats, Floats], Floats]
+"""From features (N, F) and 1 or 0 of some samples, and features (M, F) of others, to scores of these."""
+
 SHIFTED = 0.60
 """A train/test classifier's AUC whose interval lies above this is a shift. Source: VERDICT."""
 SHIFT = "shift.toml"
 """In `reports/`, that AUC with its interval, for what reads it later."""
+ENCODER_SHIFT = "shift-encoder.toml"
+"""Beside it, the same of a classifier on an encoder's features."""
 
 
 CLEAR = 0.02
@@ -229,21 +234,46 @@ def input_shift(facts: Facts) -> Iterable[Finding]:
 def shift_auc(x: Floats, y: Floats, groups: NDArray[np.str_], folds: int = 5) -> tuple[float, float, float, Floats]:
     """(AUC, lower and upper 95 % bound, weights) of a linear discriminant, cross-validated by group.
 
-    Squares of the features are added, so that a change of spread is seen too. The interval is a bootstrap over groups.
+    Squares of the features are added, so that a change of spread is seen too.
     """
-    features = np.hstack([x, x**2, np.ones((len(x), 1))])
+    found: list[Floats] = []
+
+    def discriminant(learn: Floats, y: Floats, new: Floats) -> Floats:
+        features, others = (np.hstack([a, a**2, np.ones((len(a), 1))]) for a in (learn, new))
+        balance = np.where(y > 0, 0.5 / max(y.mean(), 1e-9), 0.5 / max(1 - y.mean(), 1e-9))
+        a = features * balance[:, None]
+        gram = a.T @ features + 1e-2 * len(a) * np.eye(features.shape[1])
+        found.append(np.linalg.solve(gram, a.T @ (2 * y - 1)))
+        return np.asarray(others @ found[-1], np.float64)
+
+    score = unseen_scores(x, y, groups, discriminant, folds)
+    return *interval_of_auc(score, y, groups), np.mean(found, axis=0)[: x.shape[1]]
+
+
+def unseen_scores(
+    x: Floats,
+    y: Floats,
+    groups: NDArray[np.str_],
+    classifier: Callable[[Floats, Floats, Floats], Floats],
+    folds: int = 5,
+) -> Floats:
+    """What a classifier says of each sample that did not see its group, (N,).
+
+    Args:
+        x, y: Features (N, F), and 1 or 0, (N,).
+    """
     names, codes = np.unique(groups, return_inverse=True)
     fold = np.random.default_rng(0).permutation(len(names))[codes] % folds
     score = np.zeros(len(y))
-    weights: Floats = np.zeros(features.shape[1])
     for f in range(folds):
         learn = fold != f
-        balance = np.where(y[learn] > 0, 0.5 / max(y[learn].mean(), 1e-9), 0.5 / max(1 - y[learn].mean(), 1e-9))
-        a = features[learn] * balance[:, None]
-        gram = a.T @ features[learn] + 1e-2 * len(a) * np.eye(features.shape[1])
-        solved = np.linalg.solve(gram, a.T @ (2 * y[learn] - 1))
-        score[~learn] = features[~learn] @ solved
-        weights += solved / folds
+        score[~learn] = classifier(x[learn], y[learn], x[~learn])
+    return score
+
+
+def interval_of_auc(score: Floats, y: Floats, groups: NDArray[np.str_]) -> tuple[float, float, float]:
+    """The AUC of scores, and its 95 % interval by a bootstrap over groups."""
+    names, codes = np.unique(groups, return_inverse=True)
     rng = np.random.default_rng(1)
     members = [np.flatnonzero(codes == i) for i in range(len(names))]
     boots = []
@@ -252,7 +282,7 @@ def shift_auc(x: Floats, y: Floats, groups: NDArray[np.str_], folds: int = 5) ->
         if 0 < y[rows].mean() < 1:
             boots.append(_auc(score[rows], y[rows]))
     low, high = np.quantile(boots, [0.025, 0.975]) if boots else (0.0, 1.0)
-    return _auc(score, y), float(low), float(high), weights[: x.shape[1]]
+    return _auc(score, y), float(low), float(high)
 
 
 def _auc(score: Floats, y: Floats) -> float:

@@ -145,7 +145,10 @@ def _augment(page: Path) -> str:
     """Where one sees what training sees."""
     there = (page.parent / "augment.html").exists()
     where = '<a href="augment.html">augment.html</a>' if there else "<code>podium look --augment</code>"
-    return f"What training makes of them: {where}"
+    told = f"What training makes of them: {where}"
+    if (page.parent / "shift.html").exists():
+        told += '. Test images beside them, to an encoder: <a href="shift.html">shift.html</a>'
+    return told
 
 
 def _chart(facts: Facts) -> tuple[Sequence[tuple[str, float]], str, str]:

@@ -151,12 +151,18 @@ def _shift_variance(dx: Floats, dy: Floats, expected: Expected | None) -> float:
     return max(0.0, measured - expected.residual(len(dx)))
 
 
-def input_shift(low: float, high: float, auc: float, bound: float = 0.60) -> Warned | None:
-    """The warning of a train/test classifier's AUC and its interval."""
+def input_shift(low: float, high: float, auc: float, bound: float = 0.60, *, by: str = "") -> Warned | None:
+    """The warning of a train/test classifier's AUC and its interval.
+
+    Args:
+        by: Whose features it looks at; of an encoder there are pictures.
+    """
     if low <= bound:
         return None
-    told = f"a classifier tells test from training images with AUC {auc:.2f} ({low:.2f} to {high:.2f}; 0.5: not at all)"
-    return Warned("input", low, bound, told + ": validation may not foretell the board; podium look shows by what")
+    told = f"a classifier{f' on the features of {by}' if by else ''} tells test from training images with AUC "
+    told += f"{auc:.2f} ({low:.2f} to {high:.2f}; 0.5: not at all): validation may not foretell the board; "
+    told += "reports/shift.html shows by which images" if by else "podium look shows by what"
+    return Warned("input", low, bound, told)
 
 
 # ---------------------------------------------------------------------- final picks
