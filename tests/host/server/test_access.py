@@ -12,9 +12,9 @@ import pytest
 
 from hosting import House, call, client, serving, uploaded
 from podium.host.server import sse, uploads
-from podium.host.server.refusals import Unknown
+from podium.host.server.refusals import Forbidden, Refusal, Unknown
 from podium.host.server.standings import harmless
-from podium.host.server.submissions import hand_in
+from podium.host.server.submissions import hand_in, submission
 from podium.host.server.teams import rename
 
 PASSWORD = "correct horse battery"
@@ -117,6 +117,37 @@ def test_uploads_that_were_never_handed_in_give_way_to_new_ones(tmp_path, monkey
             hand_in(house.host, house.hosted, user, token, "")
     assert len(list(house.host.blobs.iterdir())) == 3
     hand_in(house.host, house.hosted, user, tokens[2], "")
+
+
+def test_an_upload_expires_and_what_came_of_it_is_swept_away(house):
+    data = house.csv(0.1).read_bytes()
+    kept = house.send("alice", data)
+    token = uploads.start_upload(house.host, house.hosted, house.users["alice"], "b.csv", 1)
+    house.put(token, b"x")
+    assert uploads.sweep(house.host) == 0
+    house.clock.forward(hours=7)
+    with pytest.raises(Forbidden, match="this upload has expired"):
+        hand_in(house.host, house.hosted, house.users["alice"], token, "")
+    with pytest.raises(Forbidden, match="this upload has expired"):
+        house.put(token, b"x")
+    assert uploads.sweep(house.host) == 1
+    assert len(list(house.host.blobs.iterdir())) == 1
+    house.grade()
+    assert submission(house.host, kept.id, house.users["alice"]).status == "scored"
+
+
+def test_a_team_has_a_disk_quota_and_the_disk_a_reserve(tmp_path):
+    house = House(tmp_path / "house", team_mb=1, upload_mb=1)
+    alice = house.user("alice")
+    house.send("alice", b"x" * 2**19)
+    with pytest.raises(Refusal, match="the team has stored 0 MB"):
+        uploads.start_upload(house.host, house.hosted, alice, "a.csv", 2**19 + 1)
+    with pytest.raises(Refusal, match="1 MB at most"):
+        uploads.start_upload(house.host, house.hosted, alice, "a.csv", 2**20 + 1)
+    uploads.start_upload(house.host, house.hosted, alice, "a.csv", 2**19)
+    full = House(tmp_path / "full", spare_mb=10**9)
+    with pytest.raises(Refusal, match="the host's disk is nearly full"):
+        full.submit("alice")
 
 
 def test_more_and_fewer_bytes_than_declared(live):

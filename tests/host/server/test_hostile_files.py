@@ -56,6 +56,8 @@ HOSTILE = {
     "UTF-16": (lambda: "img,rle_mask\n".encode("utf-16"), "UTF-16"),
     "no UTF-8": (lambda: b"img,rle_mask\ncar3_01.jpg,\xff\xfe\n", "not UTF-8"),
     "a word": (lambda: b"img,rle_mask\ncar3_01.jpg,nan inf\n", "not a whole number"),
+    "more rows than asked": (lambda: b"img,rle_mask\n" + b"".join(b"x%d.jpg,\n" % n for n in range(5000)), "5000 "),
+    "a row twice": (lambda: b"img,rle_mask\ncar3_01.jpg,\ncar3_01.jpg,\n", "double id"),
     "a huge number": (lambda: b"img,rle_mask\ncar3_01.jpg,1 " + b"9" * 5000 + b"\n", "reaches past the last pixel"),
 }
 
