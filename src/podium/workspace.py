@@ -97,8 +97,8 @@ class Workspace:
         if str(source).startswith(MASKS):
             alone = (hold_out, solution, copy, seed) == (None, None, False, 0)
             make_presence(root, Path(str(source).removeprefix(MASKS)).resolve(), settings, alone=alone)
-            return cls(root)
-        make_workspace(root, source, settings, hold_out, public, solution, copy, seed)
+        else:
+            make_workspace(root, source, settings, hold_out, public, solution, copy, seed)
         return cls(root)
 
     @classmethod
@@ -134,8 +134,7 @@ class Workspace:
 
     def _recipe_file(self, name: str) -> Path:
         folder = self.root / "recipes"
-        path = find_recipe(folder, name)
-        if path is None:
+        if (path := find_recipe(folder, name)) is None:
             names = [*sorted(p.stem for p in folder.glob("*.toml")), *shipped()]
             raise ConfigError(f"no recipe '{name}'", where=folder, remedy=nearest(name, names))
         return path
