@@ -182,8 +182,7 @@ class Workspace:
         Raises:
             DataError: naming the samples that cannot be used, unless they are excluded.
         """
-        given = (recipe or self.recipe()).input
-        return make_ready(self.competition, self.root, given, exclude_bad=exclude_bad)
+        return make_ready(self.competition, self.root, (recipe or self.recipe()).input, exclude_bad=exclude_bad)
 
     def folds(self, file: str | Path | None = None) -> Check:
         """What is in each fold and what leaks: of `folds.csv`, of the folds to come, or of anybody's list of folds."""
