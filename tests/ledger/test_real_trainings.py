@@ -19,7 +19,7 @@ from podium.ledger.verdict import CAREFUL, RULE, Run, compare, decide, run_noise
 from podium.ledger.verdict.formulas import UNSURE, YES
 from podium.recipe import Recipe
 
-KEPT = Path(__file__).parent / "malaria_cells.npz"
+KEPT = Path(__file__).parent / "tgs_salt.npz"
 PAGE = Path(__file__).parents[2] / "docs/verdict-real.md"
 RECIPE = Recipe()
 ABOUT = {"data": "drawn", "metric": "dice", "greater_is_better": True, "folds": 3, "recipe_name": "x", "changes": []}
@@ -258,7 +258,14 @@ def test_false_yes_are_rare_on_real_trainings(real):
     rows = {row.name: row for row in real.aa}
     assert real.unfinished == 0  # else the rule has changed and asks for trainings that were never made
     assert rows["as raced"].attempts >= 200
-    assert all(row.holds for row in real.aa), text([real])  # of the planted ones the page says what does not hold
+    assert all(row.holds for row in real.aa), text([real])
+
+
+def test_planted_effects_are_found_on_real_trainings(real):
+    rows = {row.name: row for row in real.planted}
+    assert rows.keys() == KINDS.keys() - {AA}
+    assert all(row.holds for row in rows.values()), text([real])
+    assert rows["epochs"].values["yes"] > 0.58  # of a true gain of two to three run-sds
 
 
 def test_what_people_do_instead_takes_luck_for_gain_on_real_trainings(real):
@@ -273,7 +280,7 @@ def test_false_yes_multiply_without_the_noise_of_retraining(real, monkeypatch):
     monkeypatch.setattr(dealt, "replicate_terms", lambda values: (np.zeros(len(values)), 1))
     with_it = next(row for row in real.aa if row.name == "dealt anew")
     without = next(row for row in replay(Trainings.load(KEPT)).aa if row.name == "dealt anew")
-    assert without.values["yes"] > 2 * with_it.values["yes"]  # the patients' own scatter is most of the error here
+    assert without.values["yes"] > max(0.15, 3 * with_it.values["yes"])
 
 
 def test_the_page_in_the_docs_is_of_these_trainings(real):
@@ -287,4 +294,4 @@ def test_the_kept_file_is_small_and_names_no_sample():
     assert KEPT.stat().st_size < 300_000
     with np.load(KEPT) as f:
         assert {name.rstrip("0123456789") for name in f} == {"head", "keys", "groups", "scores"}
-        assert "C91P52" not in str(f["head"])
+        assert "images/" not in str(f["head"])
