@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from podium.cores import usable_cores
+
 VERSIONS = (
     *("podium", "numpy", "numba", "opencv-python-headless", "isal", "simplejpeg", "torch"),
     *("pandas", "albumentations", "pycocotools"),
@@ -125,7 +127,7 @@ def machine() -> dict[str, object]:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_cores()
     return {
         "processor": _processor(),
         "cores": cores,

@@ -30,6 +30,7 @@ from podium.host.solution import write_solution
 
 NOON = datetime(2031, 5, 1, 12, tzinfo=UTC)
 KAGGLE = Path(sys.executable).with_name("kaggle")
+SERVICE = "/api/v1/competitions.CompetitionApiService/"
 
 
 class Clock:
@@ -50,26 +51,28 @@ class House:
 
     slug = "cars"
 
-    def __init__(self, folder, clock=None, rules=None, **settings):
-        self.folder, self.clock = Path(folder), clock or Clock()
+    def __init__(self, folder, clock=None, rules=None, test_groups=4, shape=(24, 32), **settings):
+        self.folder, self.clock, self.shape = Path(folder), clock or Clock(), shape
         self.folder.mkdir(parents=True, exist_ok=True)
         config = HostConfig(**{"graders": 1, "spare_mb": 0, "requests_a_minute": 100_000} | settings)
         (self.folder / CONFIG).write_text(emit_toml(config.tree(), {}))
         self.host = Host(self.folder, self.clock)
         self.fmt = SubmissionFormat(id_column="img", value_column="rle_mask", id="{id}.jpg")
-        self._competition(Rules(start=NOON - timedelta(days=3), end=NOON + timedelta(days=30), **(rules or {})))
+        self._competition(
+            Rules(start=NOON - timedelta(days=3), end=NOON + timedelta(days=30), **(rules or {})), test_groups
+        )
         self.users, self.tokens = {}, {}
 
-    def _competition(self, rules):
-        tiny = tiny_competition(self.folder / "source", n_groups=3, test_groups=4, table=None)
+    def _competition(self, rules, test_groups):
+        tiny = tiny_competition(self.folder / "source", n_groups=3, test_groups=test_groups, table=None)
         rng, self.ids = np.random.default_rng(1), tiny.test
-        self.truth = {id: rng.random((24, 32)) < 0.4 for id in self.ids}
+        self.truth = {id: rng.random(self.shape) < 0.4 for id in self.ids}
         self.usage = ["Public" if n % 3 else "Private" for n in range(len(self.ids))]
         write_solution(
             self.folder / "solution.csv",
             self.fmt,
             ids=self.ids,
-            shapes=[(24, 32)] * len(self.ids),
+            shapes=[self.shape] * len(self.ids),
             truth=[(rle.runs_of(self.truth[id]),) for id in self.ids],
             usage=self.usage,
         )
@@ -106,7 +109,7 @@ class House:
         rng = np.random.default_rng(seed)
         with SubmissionWriter(path, self.fmt) as writer:
             for id in self.ids:
-                writer.write(id, rle.encode(self.truth[id] ^ (rng.random((24, 32)) < wrong)))
+                writer.write(id, rle.encode(self.truth[id] ^ (rng.random(self.shape) < wrong)))
         return path
 
     def submit(self, name, wrong=0.1, seed=0, message=""):
@@ -171,6 +174,37 @@ def client(port, token=None, **more):
     return httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, trust_env=False, **more)
 
 
+def raw(port, data, wait=30.0):
+    """The answer to bytes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=wait) as s:
+        s.sendall(data)
+        answer = b""
+        try:
+            while chunk := s.recv(65536):
+                answer += chunk
+                if b"\r\n\r\n" in answer and b"connection: keep-alive" not in answer.lower() and len(chunk) < 100:
+                    break
+        except TimeoutError:
+            pass
+    return answer
+
+
+def call(http, method, **body):
+    return http.post(SERVICE + method, json=body)
+
+
+def uploaded(http, data, name="sub.csv", message=""):
+    """Hand in over REST; the answer to the last step that was made."""
+    asked = http.post("/api/competitions/cars/uploads", json={"file_name": name, "size": len(data)})
+    if asked.status_code != 201:
+        return asked
+    token = asked.json()["token"]
+    sent = http.put(f"/api/uploads/{token}", content=data)
+    if sent.status_code != 201:
+        return sent
+    return http.post("/api/competitions/cars/submissions", json={"token": token, "message": message})
+
+
 def wait_graded(house, seconds=60):
     """Wait until nothing is queued."""
     end = time.monotonic() + seconds
@@ -189,9 +223,9 @@ class Kaggle:
     refuses it, or (https) at a port where nobody listens.
     """
 
-    def __init__(self, port, folder, token=None, username=None, key=None):
+    def __init__(self, port, folder, token=None, username=None, key=None, command=(str(KAGGLE),), path=None):
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+        self.folder, self.command = folder, [*command, "competitions"]
         keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "TMPDIR")}
         self.env = keep | {
             "HOME": str(folder),
@@ -204,6 +238,8 @@ class Kaggle:
             "NO_PROXY": "",
             "no_proxy": "",
         }
+        if path:
+            self.env["PYTHONPATH"] = str(path)
         if token:
             self.env["KAGGLE_API_TOKEN"] = token
         if username:
@@ -211,7 +247,7 @@ class Kaggle:
 
     def __call__(self, *args, code=0):
         done = subprocess.run(
-            [str(KAGGLE), "competitions", *args],
+            [*self.command, *args],
             cwd=self.folder,
             env=self.env,
             capture_output=True,
@@ -223,4 +259,4 @@ class Kaggle:
         return said
 
 
-__all__ = ["NOON", "Clock", "House", "Kaggle", "client", "merge", "serving", "wait_graded"]
+__all__ = ["NOON", "Clock", "House", "Kaggle", "call", "client", "merge", "raw", "serving", "uploaded", "wait_graded"]

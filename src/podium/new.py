@@ -14,8 +14,10 @@ from podium.boards.choice import board_at
 from podium.data.competition import Competition
 from podium.data.frames import frame_to_folder
 from podium.data.infer import Inference, infer
+from podium.data.memory import has_gpu
 from podium.data.patterns import IMAGE_SUFFIXES
-from podium.data.plan import Aim, has_gpu, plan
+from podium.data.place import SPEC
+from podium.data.plan import Aim, plan
 from podium.data.samples import list_samples
 from podium.data.targets import read_target
 from podium.errors import BoardError, ConfigError, DataError, PodiumError, storage_error
@@ -24,8 +26,6 @@ from podium.formats import images
 from podium.formats.archives import KINDS, by_hand, is_archive, unpack, unpack_home
 from podium.metrics import get_metric
 from podium.progress import counted, say
-
-SPEC = "competition.toml"
 
 
 def make_workspace(

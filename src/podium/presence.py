@@ -14,6 +14,7 @@ from typing import Any
 from podium.config import write_toml
 from podium.data.competition import Competition
 from podium.data.fixes import read_fixes
+from podium.data.place import SPEC
 from podium.data.presence import classes_there
 from podium.data.ready import Prepared, make_ready
 from podium.data.samples import Sample, list_samples
@@ -22,7 +23,7 @@ from podium.errors import ConfigError, DataError
 from podium.files import building
 from podium.host.hold_out import INPUTS, write_rows
 from podium.host.lay_out import lay_out_images
-from podium.new import SPEC, require_new, write_recipes
+from podium.new import require_new, write_recipes
 from podium.progress import say
 from podium.recipe import Recipe
 

@@ -127,7 +127,7 @@ class Racing:
             complete: Train every fold, whatever the verdict is, as a member of a blend needs it.
         """
         if reference is None:
-            unfinished = [row["folder"] for row in self.index.rows(self.k)[0] if row["state"] == "unfinished"]
+            unfinished = [one.folder for one in self.index.entries(self.k)[0] if not one.finished]
             if not unfinished:
                 raise LedgerError("no attempt is unfinished", remedy="look at them: podium attempts")
             reference = unfinished[-1]

@@ -1,4 +1,4 @@
-"""The ledger of a workspace read back: what the commands `attempts`, `show` and `revisit` print."""
+"""An attempt of a workspace read back: what the command `show` prints."""
 
 from __future__ import annotations
 
@@ -7,32 +7,13 @@ from pathlib import Path
 
 from podium.data.fixes import read_fixes
 from podium.errors import LedgerError, PodiumError
-from podium.host.board import DATABASE
 from podium.ledger.attempt import Attempt
-from podium.ledger.receipts import receipts
-from podium.ledger.views import Entry, Ledger
 from podium.ledger.views.details import Details
-from podium.ledger.views.entries import best_public
 from podium.ledger.views.gains import Gains, sample_gains
 from podium.ledger.views.pictures import Pictures, draw
+from podium.ledger.views.reading import read_ledger
 from podium.ledger.views.sheet import Sides
 from podium.workspace import Workspace
-
-
-def read_ledger(space: Workspace, *, rebuild: bool = False) -> tuple[Ledger, list[str]]:
-    """Every attempt with the public score of its best submission, and a line for each that had to be left out.
-
-    Args:
-        rebuild: Make the index anew from the folders first.
-    """
-    rows, damaged = space.list_attempts(rebuild=rebuild)
-    given = [k.receipt for k in receipts(space.submissions)]  # as they were told: a board far away is not asked
-    if space.competition.board.kind == "local" and (space.root / "board" / DATABASE).exists():
-        given = space.board().submissions()
-    scores = [(r.attempt, r.public) for r in given if r.public is not None]
-    public = best_public(scores, space.metric.greater_is_better)
-    entries = tuple(Entry.of_row(row, public.get(row["folder"])) for row in rows)
-    return Ledger(entries, space.metric.name, space.metric.greater_is_better, space.competition.folds.k), damaged
 
 
 def read_details(space: Workspace, reference: str) -> Details:
@@ -41,7 +22,7 @@ def read_details(space: Workspace, reference: str) -> Details:
     Raises:
         LedgerError: if there is no such attempt.
     """
-    attempt, (ledger, _) = space.attempts.get(reference), read_ledger(space)
+    attempt, (ledger, _) = space.attempts.get(reference), read_ledger(space.root)
     stands = ledger.champion is not None and ledger.champion.id == attempt.id
     entry = ledger.by_id.get(attempt.id)
     public = entry.public if entry else None

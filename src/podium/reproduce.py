@@ -27,6 +27,7 @@ class Again:
     Attributes:
         sample: The largest difference of one sample's score.
         changed: {what: (then, now)} of device and versions.
+        device: What it was trained on now.
     """
 
     fold: int
@@ -35,6 +36,7 @@ class Again:
     after: float
     sample: float
     changed: dict[str, tuple[str, str]]
+    device: str
 
     @property
     def same(self) -> bool:
@@ -52,8 +54,13 @@ class Again:
             return head + "the same in every sample"
         floors = f", {abs(self.after - self.before) / noise_floor:.1f} noise floors" if noise_floor else ""
         other = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in self.changed.items())
-        because = f"; since then: {other}" if other else "; the device does not compute the same twice"
-        return f"{head}{self.after - self.before:+.5f}{floors}{because}"
+        if other:
+            because = f"since then: {other}"
+        elif self.device.startswith("cpu"):
+            because = "device and versions are the same, so images, masks or files of its own must be others now"
+        else:
+            because = "device and versions are the same; this device does not add up in the same order twice"
+        return f"{head}{self.after - self.before:+.5f}{floors}; {because}"
 
 
 def reproduce(space: Workspace, reference: str | int, folds: Sequence[int] = ()) -> tuple[Attempt, list[Again]]:
@@ -108,7 +115,8 @@ def _again(space: Workspace, attempt: Attempt, run: FoldRun, prepared: Any, scra
     sample = float(gap) if isinstance(gap, int | float) and not math.isnan(gap) else 0.0
     before, after = _surroundings(run), _surroundings(new)
     changed = {k: (before[k], after[k]) for k in before.keys() & after.keys() if before[k] != after[k]}
-    return Again(run.fold, run.seed, run.score, new.score, sample, dict(sorted(changed.items())))
+    device = after.get("device", "")
+    return Again(run.fold, run.seed, run.score, new.score, sample, dict(sorted(changed.items())), device)
 
 
 def _surroundings(run: FoldRun) -> dict[str, str]:

@@ -50,8 +50,7 @@ class Standing:
         """See `Workspace.standings`."""
         given = [r for r in self.board.submissions(reveal=reveal) if r.public is not None]
         kept, notes = receipts(self.submissions), list[str]()
-        rows = self.attempts.index.rows(self.competition.folds.k)[0]
-        cv = {row["folder"]: row["cv"] for row in rows}
+        cv = {one.folder: one.cv for one in self.attempts.index.entries(self.competition.folds.k)[0]}
         of_board = {k.receipt.id: k for k in kept if k.board == self.board.name}
         names = [r.attempt or _attempt(of_board.get(r.id)) for r in given]
         behind = self._behind([n for n in names if cv.get(n) is not None])

@@ -15,6 +15,7 @@ from podium.boards.choice import open_board
 from podium.data.competition import Competition
 from podium.data.folds import Check
 from podium.data.inventory import Stock, take_stock
+from podium.data.place import SPEC, find_workspace
 from podium.data.ready import Prepared, check_folds, make_ready
 from podium.data.report import Report, make_report
 from podium.data.samples import Problem, Samples, add_exclusions, list_samples
@@ -24,7 +25,7 @@ from podium.ledger.attempts import Attempt, Attempts, RaceConfig
 from podium.ledger.standings import Standings
 from podium.ledger.submissions import Submissions
 from podium.metrics import get_metric
-from podium.new import SPEC, make_from_frame, make_workspace
+from podium.new import make_from_frame, make_workspace
 from podium.presence import BEFORE as MASKS
 from podium.presence import make_presence
 from podium.progress import say_if
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from podium.inference.plan import Plan
     from podium.inference.predict import Prediction
     from podium.inference.shift import EncoderShift
+    from podium.ledger.views import Ledger
 
 
 class Workspace:
@@ -61,13 +63,7 @@ class Workspace:
         Raises:
             ConfigError: if there is none here or above.
         """
-        here = Path(folder).resolve()
-        for candidate in (here, *here.parents):
-            if (candidate / SPEC).is_file():
-                return cls(candidate)
-        remedy = "make one: podium new DIR --from DATA; or go into one: cd DIR"
-        expected = f"a folder with a {SPEC}, here or above"
-        raise ConfigError("this is not a podium workspace", where=here, expected=expected, remedy=remedy)
+        return cls(find_workspace(folder))
 
     @classmethod
     def new(
@@ -101,8 +97,8 @@ class Workspace:
         if str(source).startswith(MASKS):
             alone = (hold_out, solution, copy, seed) == (None, None, False, 0)
             make_presence(root, Path(str(source).removeprefix(MASKS)).resolve(), settings, alone=alone)
-            return cls(root)
-        make_workspace(root, source, settings, hold_out, public, solution, copy, seed)
+        else:
+            make_workspace(root, source, settings, hold_out, public, solution, copy, seed)
         return cls(root)
 
     @classmethod
@@ -138,8 +134,7 @@ class Workspace:
 
     def _recipe_file(self, name: str) -> Path:
         folder = self.root / "recipes"
-        path = find_recipe(folder, name)
-        if path is None:
+        if (path := find_recipe(folder, name)) is None:
             names = [*sorted(p.stem for p in folder.glob("*.toml")), *shipped()]
             raise ConfigError(f"no recipe '{name}'", where=folder, remedy=nearest(name, names))
         return path
@@ -187,8 +182,7 @@ class Workspace:
         Raises:
             DataError: naming the samples that cannot be used, unless they are excluded.
         """
-        given = (recipe or self.recipe()).input
-        return make_ready(self.competition, self.root, given, exclude_bad=exclude_bad)
+        return make_ready(self.competition, self.root, (recipe or self.recipe()).input, exclude_bad=exclude_bad)
 
     def folds(self, file: str | Path | None = None) -> Check:
         """What is in each fold and what leaks: of `folds.csv`, of the folds to come, or of anybody's list of folds."""
@@ -294,13 +288,15 @@ class Workspace:
         """What trains attempts to their verdicts."""
         return Racing(self.root, self.competition, self.metric, self.attempts, self.index, self.prepare)
 
-    def list_attempts(self, *, rebuild: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
-        """Every attempt as a row, and a line for each damaged folder.
+    def list_attempts(self, *, rebuild: bool = False) -> Ledger:
+        """Every attempt, with what it was judged to be; folders that are damaged are left out.
 
         Args:
             rebuild: Make the index anew from the folders first.
         """
-        return self.index.rows(self.competition.folds.k, anew=rebuild)
+        from podium.ledger.views.reading import read_ledger
+
+        return read_ledger(self.root, rebuild=rebuild)[0]
 
     # ------------------------------------------------------------------ test set and board
 

@@ -1,7 +1,9 @@
 """`podium verdict`: --simulate, --collect, --replay."""
 
+import signal
+
 import pytest
-from running import ok, podium
+from running import Running, ok, podium
 
 from drawing import tiny_competition
 
@@ -50,6 +52,29 @@ def test_trainings_are_collected_and_replayed(tmp_path):
     found = podium(tmp_path / "space", "verdict", "--replay", "kept.npz", "--json").json[0]
     assert (found["ledgers"], found["unfinished"], found["about"]["recipe_name"]) == (1, 0, "smoke")
     assert [row["attempts"] for row in found["rows"]] == [1, 1, 1, 1]
+    two = [*collect[:4], "2", "--jobs", "2", *collect[5:]]
+    ok(tmp_path / "space", *two)
+    found = podium(tmp_path / "space", "verdict", "--replay", "kept.npz", "--json").json[0]
+    assert (found["ledgers"], found["unfinished"]) == (2, 0)
+    assert [path.name for path in (tmp_path / "space").glob("*.npz")] == ["kept.npz"]
     other = podium(tmp_path / "space", *collect, "optim.lr=0.1")
     assert other.code == 1
     assert "begun with another recipe" in other.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("everybody", [True, False])  # Ctrl-C in a terminal, or a signal to this one process alone
+def test_a_stopped_collection_keeps_what_its_processes_trained(tmp_path, everybody):
+    tiny = tiny_competition(tmp_path / "source", n_groups=8, test_groups=0)
+    ok(tmp_path, "new", "space", "--from", str(tiny.folder), "folds.k=2")
+    recipe = ("recipe=smoke", "train.epochs=1", "model.width=0.125", "model.depth=2", "input.size=[16,16]")
+    space, many = tmp_path / "space", ("--ledgers", "9", "--per-ledger", "9", "--jobs", "2")
+    running = Running(space, "verdict", "--collect", "kept.npz", *many, *recipe)
+    running.until(lambda: len(list(space.glob("kept.ledger-*.npz"))) >= 2)
+    if not everybody:
+        running.process.send_signal(signal.SIGINT)
+    ran = running.interrupt() if everybody else running.ended()
+    assert ran.code == 130, ran.err
+    assert [path.name for path in space.glob("*.npz")] == ["kept.npz"]
+    found = podium(space, "verdict", "--replay", "kept.npz", "--json").json[0]
+    assert 2 <= found["fold_runs"] < 9 * 4

@@ -9,6 +9,7 @@ from podium.data.audit import SEVERITIES, audit, histogram, percent
 from podium.data.competition import Competition
 from podium.data.facts import TEST_SCHEMA, TRAIN_SCHEMA, Facts
 from podium.data.samples import Problem
+from podium.data.target_checks import targets
 from podium.errors import DataError
 
 COMPETITION = Competition.from_tree(
@@ -213,3 +214,16 @@ def test_percent_never_rounds_to_all():
         "99.99%",
         "100%",
     ]
+
+
+def test_classes_of_one_sample_are_counted_and_few_are_named():
+    classes = {f"w_{i:02}": i for i in range(12)}
+    tree = {"train_csv": "t.csv", "id_column": "id", "targets": ["y"], "train_images": "*.png"}
+    competition = Competition.from_tree(
+        {"name": "n", "task": "classification", "metric": "accuracy", "data": tree, "classes": classes}
+    )
+    values = {f"s{i}": (float(max(0, i - 20)),) for i in range(32)}
+    (finding,) = targets(Facts(competition, pl.DataFrame(), pl.DataFrame(), values=values))
+    assert finding.severity == "warning"
+    assert "w_01, w_02, w_03, w_04, w_05 and 6 more with too few for 5 folds" in finding.what
+    assert "11 of them have one sample each" in finding.what

@@ -185,6 +185,13 @@ def test_blocks_of_neighbours(tmp_path):
     assert 'folds.strategy = "time"' in finding.remedy
 
 
+def test_neighbours_that_take_turns(tmp_path):
+    space = make(tmp_path, "numbers", plain)
+    rows = "".join(f"s{i:03d},{i % 2 + v}\n" for i, v in enumerate(np.random.default_rng(0).normal(0, 0.3, N)))
+    (tmp_path / "data" / "train.csv").write_text("id,y\n" + rows)
+    assert "neighbours have targets that take turns" in found(space)["order of the ids betrays the target"].what
+
+
 def test_what_the_test_images_have_of_it_is_told(tmp_path):
     def plant(path, rng, v):
         image(path, rng, exif=[(271, "Canon" if v > 0.6 else "Nikon")])

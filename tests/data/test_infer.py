@@ -273,28 +273,3 @@ def test_every_value_told_has_a_reason_and_can_be_overruled(tmp_path, tiny_compe
 
 
 # ---------------------------------------------------------------------- real data
-
-
-@pytest.mark.real_data
-@pytest.mark.parametrize(
-    ("name", "n", "groups", "expected"),
-    [
-        ("tgs_salt", 977, 977, {"metric": "tgs_iou", "submission.order": "column", "submission.id_column": "id",
-         "submission.value_column": "rle_mask", "data.train_masks": "masks/{id}.png", "data.mask_values": "0/max"}),
-        ("carvana", 48, 12, {"metric": "dice", "data.train_masks": "train_masks/{id}_mask.gif",
-         "data.train_images": "train/*.jpg", "data.mask_values": "0/1"}),
-        ("cvc_clinicdb", 328, 14, {"metric": "dice", "data.train_masks": "masks/{id}.png",
-         "data.group_csv": "frames.csv", "data.group_column": "sequence", "data.mask_values": "0/max"}),
-    ],
-)  # fmt: skip
-def test_real_data_is_read_as_its_readme_says(real_data, name, n, groups, expected):
-    folder = real_data / name
-    competition = infer(folder, name).competition
-    tree = competition.tree()
-    for key, value in expected.items():
-        section, _, leaf = key.rpartition(".")
-        assert (tree[section] if section else tree)[leaf] == value
-    found = list_samples(competition, folder)
-    assert len(found.train) == n
-    assert found.problems == []
-    assert len({s.group for s in found.train}) == groups

@@ -216,8 +216,58 @@ def test_numbers_alone_and_cameras_names_are_no_classes(tmp_path, name):
         infer(tmp_path / "d", "n")
 
 
-def test_more_guesses_than_one_are_said_to_be_unsure(tmp_path):
-    ids = table(tmp_path / "d", lambda i: ["new_whale", "w_1f", "w_2a"][i % 3], header="Image,Id", ending=".png")
+def test_humpback_whales_are_guessed_several_times_and_most_are_seen_once(tmp_path):
+    names = ["new_whale", *(f"w_{i:x}" for i in range(50))]
+    ids = table(tmp_path / "d", lambda i: names[max(0, i - 9)], n=60, header="Image,Id", ending=".png")
     (tmp_path / "d/sample_submission.csv").write_text(f"Image,Id\n{ids[0]}.png,new_whale w_1f w_2a\n")
-    told = "\n".join(infer(tmp_path / "d", "n").told())
-    assert "up to 3 guesses a row" in told
+    inference = infer(tmp_path / "d", "n")
+    form = inference.competition.submission
+    assert (inference.competition.metric, form.format, form.guesses, len(form.classes)) == ("map3", "names", 3, 51)
+    (line,) = [line for line in inference.told() if line.startswith("classes = ")]
+    assert line.endswith("… 43 more}: the values of Id")
+
+
+def test_bone_age_calls_the_columns_of_its_test_images_otherwise(tmp_path):
+    ages = table(
+        tmp_path / "d", lambda i: f"{i * 7 + 1},{i % 2 == 0}", header="id,boneage,male", images="boneage-train/{}.png"
+    )
+    for i in range(4):
+        save(tmp_path / f"d/boneage-test/{4360 + i}.png", SMALL)
+    (tmp_path / "d/test.csv").write_text("Case ID,Sex\n" + "".join(f"{4360 + i},{'MF'[i % 2]}\n" for i in range(4)))
+    competition, found = inferred(tmp_path / "d")
+    assert (competition.data.targets, competition.data.inputs) == (["boneage"], ["male"])
+    assert {s.id: s.inputs for s in found.train} == {id: (str(i % 2 == 0),) for i, id in enumerate(ages)}
+    assert [s.inputs for s in found.test] == [("True",), ("False",)] * 2
+
+
+@pytest.mark.parametrize("rows", ["Case ID,Sex\n{0},x\n{1},y\n", "Case ID,Weight\n{0},1\n{1},2\n"])
+def test_columns_that_mean_something_else_are_no_inputs(tmp_path, rows):
+    table(tmp_path / "d", lambda i: f"{i * 7 + 1},{i % 2 == 0}", header="id,boneage,male", images="train/{}.png")
+    for i in range(2):
+        save(tmp_path / f"d/test/{4360 + i}.png", SMALL)
+    (tmp_path / "d/test.csv").write_text(rows.format(4360, 4361))
+    inference = infer(tmp_path / "d", "n")
+    assert inference.competition.data.test_inputs_csv is None
+    assert "no table has them for the test images" in inference.why["data.inputs"]
+
+
+def test_deepglobe_does_not_score_what_it_calls_unknown(tmp_path):
+    data = planted(12, classes=3)
+    colours = np.array([[0, 255, 255], [0, 255, 0], [0, 0, 255], [0, 0, 0]], np.uint8)
+    write(tmp_path / "d/train", data, "{}_sat.jpg", "{}_mask.png", lambda labels: colours[labels])
+    rows = zip(("urban_land", "forest_land", "water", "unknown"), colours.tolist(), strict=True)
+    text = "".join(f"{name},{r},{g},{b}\n" for name, (r, g, b) in rows)
+    (tmp_path / "d/class_dict.csv").write_text("name,r,g,b\n" + text)
+    competition, found = inferred(tmp_path / "d")
+    assert competition.data.ignore == ["unknown"]
+    assert competition.classes == {"urban_land": 0, "forest_land": 1, "water": 2}
+    assert competition.submission.classes == ("urban_land", "forest_land", "water")
+    check_masks(competition, found, data, lambda labels: np.where(labels == 3, 255, labels))
+
+
+def test_unknown_beside_one_class_is_its_background(tmp_path):
+    colours = np.array([[0, 0, 0], [0, 255, 0]], np.uint8)
+    write(tmp_path / "d", planted(), change=lambda labels: colours[labels])
+    (tmp_path / "d/class_dict.csv").write_text("name,r,g,b\nunknown,0,0,0\nforest,0,255,0\n")
+    competition, _ = inferred(tmp_path / "d")
+    assert (competition.data.ignore, competition.classes) == ([], {"unknown": 0, "forest": 1})

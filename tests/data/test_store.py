@@ -15,24 +15,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from store_items import IDS, item
 
 from podium.data import build as build_module
 from podium.data.store import Item, Store, StoreWriter, build_store, ordered_map
 from podium.errors import DataError, StorageError
 from podium.files import MARKER, is_complete
-
-
-def pixels(id):
-    """What the item of an id looks like: images and masks of many sizes, some of them errors."""
-    rng = np.random.default_rng(int(id))
-    h, w = (int(x) for x in rng.integers(1, 40, 2))
-    return rng.random((h, w)) < 0.5 if int(id) % 3 == 0 else rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
-
-
-def item(id):
-    return (
-        Item(id, None, {"mode": "RGB"}, "is broken") if int(id) % 7 == 5 else Item(id, pixels(id), {"mode": f"m{id}"})
-    )
 
 
 def check(store, ids):
@@ -52,9 +40,6 @@ def check(store, ids):
 
 def content(folder):
     return {p.name: p.read_bytes() for p in folder.iterdir()}
-
-
-IDS = [str(i) for i in range(60)]
 
 
 def test_what_goes_in_comes_out_through_the_map(tmp_path):
@@ -186,12 +171,12 @@ CHILD = textwrap.dedent("""
     import sys, time
     from pathlib import Path
     sys.path.insert(0, sys.argv[4])
-    from test_store import IDS, item
+    from store_items import IDS, item
     from podium.data import build, store
     build.COMMIT_BYTES = 3000
     folder, log, pause = Path(sys.argv[1]), open(sys.argv[2], "a", buffering=1), float(sys.argv[3])
     def produce(id):
-        time.sleep(pause)
+        time.sleep(pause if int(id) >= int(sys.argv[5]) else 0.01)
         log.write(id + "\\n")
         return item(id)
     print("ready", flush=True)
@@ -199,9 +184,10 @@ CHILD = textwrap.dedent("""
 """)
 
 
-def child(folder, log, pause):
+def child(folder, log, pause, quick=0):
+    """A process that builds; each item takes it ``pause`` seconds, but for the first ``quick`` ones."""
     here = os.path.dirname(__file__)
-    args = [sys.executable, "-c", CHILD, str(folder), str(log), str(pause), here]
+    args = [sys.executable, "-c", CHILD, str(folder), str(log), str(pause), here, str(quick)]
     return subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -243,7 +229,7 @@ def test_two_processes_that_build_one_store_do_the_work_once(tmp_path):
 
 def test_a_builder_that_is_killed_hands_over_to_the_one_that_waits(tmp_path):
     folder, log = tmp_path / "s", tmp_path / "log"
-    with child(folder, log, 0.3) as one:
+    with child(folder, log, 60, quick=20) as one:  # however slowly the other one starts
         one.stdout.readline()
         while journaled(folder) < 5:
             time.sleep(0.001)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from podium.data.competition import Competition
-from podium.data.patterns import files_like, path_rule
+from podium.data.patterns import files_like, path_rule, stem_of
 from podium.data.samples import Sample, list_samples
 from podium.data.targets import (
     class_order,
@@ -15,7 +15,6 @@ from podium.data.targets import (
     read_labels,
     read_overlapping,
     read_target,
-    stem_of,
     values_of,
 )
 from podium.errors import ConfigError, DataError

@@ -10,7 +10,7 @@ import pytest
 
 from podium.data.competition import Competition
 from podium.ensemble.combine import Combiner, Stack
-from podium.ensemble.fit import Fitted, Weights, fit
+from podium.ensemble.fit import Deciding, Fitted, Weights, fit
 from podium.ensemble.mixes import ValueMix
 from podium.ensemble.survey import Survey
 from podium.ensemble.uncertain import Uncertain
@@ -127,6 +127,14 @@ class MasksInMemory:
         return Measured.of_counts("overlap", rows)
 
 
+class DecidingInMemory(Deciding):
+    """Decides masks that are in no store."""
+
+    def measured(self, combiner: Any, config: Any, fold: int | None = None) -> Measured:
+        ground: Any = self.ground
+        return ground.measured(combiner, use=None if fold is None else ground.fold == fold)  # type: ignore[no-any-return]
+
+
 def test_a_stack_of_pixels_scores_out_of_fold_as_on_new_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Uncertain, "of", classmethod(lambda cls, ground: ground.uncertain))
     mix: Any = SimpleNamespace(members=4)
@@ -134,10 +142,11 @@ def test_a_stack_of_pixels_scores_out_of_fold_as_on_new_masks(monkeypatch: pytes
     nested, gained = [], []
     for seed in range(20):
         ground, new = MasksInMemory(seed), MasksInMemory(seed + 1000, 200)
-        fitted = fit(ground, "stack", mix, survey)  # type: ignore[arg-type]
+        deciding = DecidingInMemory(ground, mix)  # type: ignore[arg-type]
+        fitted = fit(ground, "stack", mix, survey, deciding)  # type: ignore[arg-type]
         truly = np.mean([new.measured(combiner).score(new.data.metric) for combiner, _ in fitted.by_fold.values()])
         nested.append(fitted.score - truly)
-        gained.append(fitted.score - fit(ground, "equal", mix, survey).score)  # type: ignore[arg-type]
+        gained.append(fitted.score - fit(ground, "equal", mix, survey, deciding).score)  # type: ignore[arg-type]
     assert abs(np.mean(nested)) < 3 * np.std(nested, ddof=1) / np.sqrt(len(nested))
     assert np.mean(gained) > 0.02  # the mean of probabilities is that of the surest member, and all are too low
     assert isinstance(fitted.combiner, Stack)

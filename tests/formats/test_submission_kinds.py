@@ -16,13 +16,14 @@ from podium.formats.submission import SubmissionFormat, SubmissionWriter, read_s
 
 PROBS = SubmissionFormat(format="probs", value_columns=("cat", "dog"))
 NUMBERS = SubmissionFormat(format="values", value_columns=("x", "y"))
+GUESSES = SubmissionFormat(format="names", value_column="Id", classes=("cat", "dog", "eel"), guesses=2)
 NAMES = SubmissionFormat(format="names", value_column="tags", classes=("cat", "dog"), separator=" ")
 COLUMN = SubmissionFormat(value_column="rle", class_column="ClassId", classes=("1", "2"))
 JOINED = SubmissionFormat(value_column="rle", id="{id}.jpg_{class}", classes=("Fish", "Fish_2"))
 WIDE = SubmissionFormat(value_columns=("cup", "disc"))
 OBJECTS = SubmissionFormat(format="rle_objects", value_column="rle")
 ROWS = SubmissionFormat(format="probs", value_column="p", class_column="c", classes=("a", "b"))
-KINDS = [PROBS, NUMBERS, NAMES, COLUMN, JOINED, WIDE, OBJECTS, ROWS]
+KINDS = [PROBS, NUMBERS, NAMES, GUESSES, COLUMN, JOINED, WIDE, OBJECTS, ROWS]
 SHAPES = dict.fromkeys("ab", (4, 5))
 
 
@@ -49,6 +50,7 @@ def test_one_column_and_several_replace_each_other():
         ({"value_columns": ["id", "b"]}, "'id' is there twice"),
         ({"value_columns": 3}, "a list"),
         ({"class_column": "c"}, "submission.classes"),
+        ({"guesses": 2}, 'guesses with submission.format = "names" only'),
         ({"id": "{id}_{class}"}, "submission.classes"),
         ({"id": "{id}_{class}", "classes": ["a"], "class_column": "c"}, "one of submission.class_column"),
         ({"id": "{class}"}, "{id} in it once"),
@@ -184,3 +186,13 @@ def test_any_id_and_class_survive(tmp_path_factory, ids, classes):
         seen = {}
         assert inspect(path, joined, plain, {}, seen.__setitem__) == []
         assert seen == {id: truth[id] for id in plain}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("dog", ""), ("dog cat", ""), ("dog cat eel", "3 guesses"), ("", "0 guesses"), ("dog cow", "'cow' is no class")],
+)
+def test_guesses_are_names_the_likeliest_first(tmp_path, text, found):
+    (tmp_path / "s.csv").write_text(f"id,Id\na,{text}\nb,eel\n")
+    problems = inspect(tmp_path / "s.csv", GUESSES, ["a", "b"], {})
+    assert [p.found for p in problems] == ([found] if found else [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from podium.host.grading import Classes, grade
 from podium.host.quick import quick_counts
 from podium.host.run_tables import classes_of_runs, objects_of_runs
 from podium.host.solution import Solution, read_solution, write_solution
-from podium.host.truth_store import MappedRuns, mapped, open_runs, save_runs
+from podium.host.truth_store import MappedRuns, mapped, open_runs, put_on_disk
 from podium.ledger.likeness import Tally
 from podium.metrics import compare_maps, compare_masks, compare_objects, get_metric
 from podium.metrics.compare import IGNORED
@@ -49,7 +50,7 @@ def game(tmp_path, fmt, n=30, seed=0):
             column = f"{label}," if fmt.class_column else ""
             lines.append(f"{fmt.row_id(id, label)},{column}{rle.encode(mask, fmt.order)}")
     solution = read_solution(tmp_path / "solution.csv", fmt)
-    save_runs(solution, tmp_path / "truth", tmp_path / "solution.csv")
+    put_on_disk(tmp_path / "solution.csv", fmt, tmp_path / "truth")
     wanted = np.stack([compare_masks("overlap", m, g) for m, g in zip(masks, guesses, strict=True)])
     return solution, lines, wanted
 
@@ -195,6 +196,61 @@ def test_ignored_rows_do_not_score(tmp_path):
     path = written(tmp_path, lines)
     whole, part = (grade(path, s, get_metric("dice"), fmt, Classes()) for s in (solution, hidden))
     assert {k: v for k, v in whole.per_sample.items() if k != "s0"} == part.per_sample
+    np.testing.assert_array_equal(quick_counts(path, hidden, fmt), quick_counts(path, solution, fmt)[1:])
+    for odd in ("s0.jpg,1 99999", "s99.jpg,"):  # they have to be in order too
+        assert quick_counts(written(tmp_path, [lines[0], odd, *lines[2:]]), hidden, fmt) is None
+
+
+def test_numbers_of_all_lengths_are_read_as_they_are(tmp_path):
+    """Of a mask of more pixels than fit eight digits; and more digits than a pixel's number can have."""
+    fmt, side = FORMATS["rows"], 45_000
+    runs = np.array([[10**k, 10**k // 2 + 1] for k in range(10)])
+    write_solution(
+        tmp_path / "solution.csv", fmt, ids=["a", "b"], shapes=[(side, side)] * 2, truth=[(runs - [1, 0],)] * 2,
+        usage=["Public", "Private"],
+    )  # fmt: skip
+    solution = put_on_disk(tmp_path / "solution.csv", fmt, tmp_path / "truth")
+    assert isinstance(solution.truth, MappedRuns)
+    given = [f"{10**k} {10**k // 2 + k % 2}" for k in range(1, 10)]
+    path = written(tmp_path, ["img,rle_mask", "a.jpg," + " ".join(given), "b.jpg,0000000000000001 1"])
+    wanted = [rle.overlap(rle.parse(text), runs - [1, 0]) for text in (" ".join(given), "1 1")]
+    np.testing.assert_array_equal(quick_counts(path, solution, fmt), wanted)
+    for text in ("1 1", "00000000000000001 1"):
+        path = written(tmp_path, ["img,rle_mask", f"a.jpg,{text}", "b.jpg,1 1"])
+        assert (quick_counts(path, solution, fmt) is None) == (len(text) > 18)
+
+
+@given(st.lists(st.text("0123456789 x", max_size=200), min_size=1, max_size=4))
+def test_random_texts_are_read_as_the_strict_parser_reads_them(texts):
+    """Or are left to it."""
+    from podium.host import run_kernels
+
+    text = "\n".join(texts).encode()
+    room, at = np.frombuffer(bytearray(64) + bytearray(text) + bytearray(64), np.uint8), 64
+    for one in texts:
+        out = np.zeros(len(one) + 1, np.int64)
+        count = run_kernels._read(room, at, at + len(one), out)
+        at += len(one) + 1
+        words = one.split(" ") if one else []
+        plain = all(w.isdigit() and len(w) <= 16 for w in words)
+        assert out[:count].tolist() == [int(w) for w in words] if plain else count == -1
+
+
+def test_hidden_masks_go_to_the_disk_one_by_one(tmp_path):
+    fmt, n = FORMATS["rows"], 300
+    mask = np.zeros((300, 300), bool)
+    mask[::2, ::2] = True
+    runs = rle.runs_of(mask)
+    write_solution(
+        tmp_path / "solution.csv", fmt, ids=[f"s{k}" for k in range(n)], shapes=[mask.shape] * n,
+        truth=[(runs,)] * n, usage=["Public", "Private"] * (n // 2),
+    )  # fmt: skip
+    tracemalloc.start()
+    solution = put_on_disk(tmp_path / "solution.csv", fmt, tmp_path / "truth")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < runs.nbytes * n / 20
+    np.testing.assert_array_equal(solution.truth[n - 1][0], runs)
 
 
 @pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)

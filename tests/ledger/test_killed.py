@@ -56,11 +56,11 @@ def look(folder: Path, promised: set[str]) -> None:
         for run in attempt.runs:
             assert run.scores().height == 4
     assert promised <= found
-    rows, wrong = attempts.index.rows(3)
+    rows, wrong = attempts.index.entries(3)
     assert wrong == []
-    again, _ = Index(folder / "fresh.db", attempts.folder).rows(3, anew=True)
+    again, _ = Index(folder / "fresh.db", attempts.folder).entries(3, anew=True)
     assert rows == again
-    assert [row["id"] for row in rows] == [attempt.id for attempt in read]
+    assert [row.id for row in rows] == [attempt.id for attempt in read]
 
 
 def killed(folder: Path, times: int) -> None:

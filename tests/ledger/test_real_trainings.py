@@ -7,7 +7,7 @@ import pytest
 
 from podium.errors import LedgerError
 from podium.ledger.simulate import dealt
-from podium.ledger.simulate.collect import collect
+from podium.ledger.simulate.collect import collect, part_of, take_in
 from podium.ledger.simulate.dealt import Pools, aa_pools, deal, paired_t
 from podium.ledger.simulate.kinds import AA, KINDS, plan
 from podium.ledger.simulate.replay import race_all
@@ -19,7 +19,7 @@ from podium.ledger.verdict import CAREFUL, RULE, Run, compare, decide, run_noise
 from podium.ledger.verdict.formulas import UNSURE, YES
 from podium.recipe import Recipe
 
-KEPT = Path(__file__).parent / "malaria_cells.npz"
+KEPT = Path(__file__).parent / "tgs_salt.npz"
 PAGE = Path(__file__).parents[2] / "docs/verdict-real.md"
 RECIPE = Recipe()
 ABOUT = {"data": "drawn", "metric": "dice", "greater_is_better": True, "folds": 3, "recipe_name": "x", "changes": []}
@@ -38,7 +38,7 @@ class Drawn:
         self.asked.append((recipe.train.epochs, fold, seed))
         rng = np.random.default_rng((fold, seed))
         better = self.effect if recipe.train.epochs > RECIPE.train.epochs else 0
-        harmed = -5.0 if recipe.optim.lr < RECIPE.optim.lr or recipe.augment.contrast > 0.5 else 0.0
+        harmed = -5.0 if recipe.optim.lr < RECIPE.optim.lr or recipe.augment.noise > 0.5 else 0.0
         ease = np.random.default_rng(fold).normal(0, 0.1, len(GROUPS))
         level = 0.7 + 0.02 * (rng.normal() + better + harmed)
         return self.sign * (level + ease + rng.normal(0, 0.03, len(GROUPS))), GROUPS
@@ -99,6 +99,27 @@ def test_part_of_a_file_is_replayed_without_the_attempt_that_was_cut_off(tmp_pat
     assert "No A/A attempt is decided" in text([replay(Trainings.load(tmp_path / "6.npz"))])
 
 
+def test_ledgers_collected_apart_are_those_collected_in_a_row(tmp_path):
+    whole, apart = tmp_path / "whole.npz", tmp_path / "apart.npz"
+    collect(whole, ABOUT, RECIPE, Drawn(), ledgers=3, attempts=2)
+    collect(part_of(apart, 2), ABOUT, RECIPE, Drawn(), ledgers=3, attempts=2, only=2)
+    with pytest.raises(KeyboardInterrupt):
+        collect(part_of(apart, 0), ABOUT, RECIPE, Drawn(stop=5), ledgers=3, attempts=2, only=0)
+    take_in(apart, 3)  # what is there when it is stopped
+    assert len(Trainings.load(apart).scores) > 5
+    collect(apart, ABOUT, RECIPE, Drawn(), ledgers=3, attempts=2)
+    assert apart.read_bytes() == whole.read_bytes()
+    assert {f.name for f in tmp_path.iterdir()} == {"whole.npz", "apart.npz"}
+
+
+def test_a_part_of_another_experiment_is_not_taken_in(tmp_path):
+    path = tmp_path / "a.npz"
+    collect(path, ABOUT, RECIPE, Drawn(), ledgers=1, attempts=2)
+    collect(part_of(path, 1), ABOUT, RECIPE, Drawn(), ledgers=2, attempts=3, only=1)
+    with pytest.raises(LedgerError, match="begun with another attempts"):
+        take_in(path, 2)
+
+
 def test_more_ledgers_can_be_added(tmp_path):
     path, more = tmp_path / "a.npz", Drawn()
     first = collect(path, ABOUT, RECIPE, Drawn(), ledgers=1, attempts=2)
@@ -153,10 +174,10 @@ def test_what_is_planted_is_found_and_told(drawn):
     rows = {row.name: row for row in found.rows}
     assert rows["epochs"].values["yes"] > 0.8
     assert rows["epochs"].values["gain"] == pytest.approx(4, abs=0.6)
-    assert rows["rate"].values["worse"] == rows["colour"].values["worse"] == 1
+    assert rows["rate"].values["worse"] == rows["noise"].values["worse"] == 1
     assert found.noise.s2**0.5 == pytest.approx(0.02, rel=0.15)
     for shown in (text([found]), page([found], "the command")):
-        assert all(KINDS[name].says in shown for name in ("epochs", "rate", "colour"))
+        assert all(KINDS[name].says in shown for name in ("epochs", "rate", "noise"))
         assert "dealt anew (careful)" in shown
 
 
@@ -237,7 +258,14 @@ def test_false_yes_are_rare_on_real_trainings(real):
     rows = {row.name: row for row in real.aa}
     assert real.unfinished == 0  # else the rule has changed and asks for trainings that were never made
     assert rows["as raced"].attempts >= 200
-    assert all(row.holds for row in real.aa), text([real])  # of the planted ones the page says what does not hold
+    assert all(row.holds for row in real.aa), text([real])
+
+
+def test_planted_effects_are_found_on_real_trainings(real):
+    rows = {row.name: row for row in real.planted}
+    assert rows.keys() == KINDS.keys() - {AA}
+    assert all(row.holds for row in rows.values()), text([real])
+    assert rows["epochs"].values["yes"] > 0.58  # of a true gain of two to three run-sds
 
 
 def test_what_people_do_instead_takes_luck_for_gain_on_real_trainings(real):
@@ -252,7 +280,7 @@ def test_false_yes_multiply_without_the_noise_of_retraining(real, monkeypatch):
     monkeypatch.setattr(dealt, "replicate_terms", lambda values: (np.zeros(len(values)), 1))
     with_it = next(row for row in real.aa if row.name == "dealt anew")
     without = next(row for row in replay(Trainings.load(KEPT)).aa if row.name == "dealt anew")
-    assert without.values["yes"] > 2 * with_it.values["yes"]  # the patients' own scatter is most of the error here
+    assert without.values["yes"] > max(0.15, 3 * with_it.values["yes"])
 
 
 def test_the_page_in_the_docs_is_of_these_trainings(real):
@@ -266,4 +294,4 @@ def test_the_kept_file_is_small_and_names_no_sample():
     assert KEPT.stat().st_size < 300_000
     with np.load(KEPT) as f:
         assert {name.rstrip("0123456789") for name in f} == {"head", "keys", "groups", "scores"}
-        assert "C91P52" not in str(f["head"])
+        assert "images/" not in str(f["head"])

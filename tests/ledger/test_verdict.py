@@ -26,10 +26,10 @@ def gain(attempt, parent, *, greater_is_better=True):
 def test_a_hand_worked_gain():
     parent = table([("a", "g", 0, 0.5), ("b", "g", 0, 0.5), ("c", "h", 0, 0.5), ("d", "k", 1, 0.5)])
     attempt = table([("a", "g", 0, 0.6), ("b", "g", 0, 0.8), ("c", "h", 0, 0.5), ("d", "k", 1, 0.4)])
-    # fold 0: groups g (+.1 +.3)/2 = .2 and h 0, mean .1; fold 1: -.1; together 0
-    assert gain(attempt, parent) == (pytest.approx(0.0), 2)
-    assert gain(attempt.head(3), parent) == (pytest.approx(0.1), 1)
-    assert gain(attempt.head(3), parent, greater_is_better=False) == (pytest.approx(-0.1), 1)
+    # fold 0: +.1 +.3 and 0, mean .4/3; fold 1: -.1; together .1/6
+    assert gain(attempt, parent) == (pytest.approx(0.1 / 6), 2)
+    assert gain(attempt.head(3), parent) == (pytest.approx(0.4 / 3), 1)
+    assert gain(attempt.head(3), parent, greater_is_better=False) == (pytest.approx(-0.4 / 3), 1)
 
 
 rows = st.lists(

@@ -23,8 +23,8 @@ def run(fold, seed, *groups):
 
 
 def two_folds():
-    attempt = [run(0, 0, [3, 5], [8]), run(1, 0, [1], [2], [6])]
-    parent = [run(0, 0, [1, 3], [3]), run(0, 1, [3, 1], [5]), run(1, 0, [0], [1], [2])]
+    attempt = [run(0, 0, [3, 5], [8, 8]), run(1, 0, [1], [2], [6])]
+    parent = [run(0, 0, [1, 3], [3, 3]), run(0, 1, [3, 1], [4, 6]), run(1, 0, [0], [1], [2])]
     return attempt, parent
 
 
@@ -248,13 +248,30 @@ def test_prediction_only_attempts_share_the_noise_of_training():
     better = [run(f, 0, [f + 0.3], [1.31 + f], [2 * f + 0.32]) for f in range(3)]
     c = compare(better, parent, RunNoise(1.0, 5), shared_training=True)
     d = decide(c, (0, 1, 2))
-    assert c.weights.tolist() == [0, 0, 0]
+    assert c.weights.tolist() == [1, 1, 1]
+    assert c.df == 2
     assert (d.verdict, d.remaining) == ("YES", ())
     assert decide(compare(better, parent, RunNoise(1.0, 5)), (0, 1, 2)).verdict == "NO"
     paired = compare([run(0, 1, [1], [2])], [run(0, 0, [0], [0]), run(1, 1, [0], [0])], KNOWN, shared_training=True)
     assert paired.m == 0
-    unsure = compare([run(0, 0, [3], [0], [1.5])], parent, RunNoise(1.0, 5), shared_training=True)
-    assert decide(unsure, (0,)).next is None
+    unsure = decide(compare([run(0, 0, [3], [0], [1.5])], parent, RunNoise(1.0, 5), shared_training=True), (0,))
+    assert (unsure.verdict, unsure.reason, unsure.next) == ("UNSURE", "too few trainings", None)
+    assert Verdict.of(d, c).noise_terms() is None, "it says nothing of the noise of retraining"
+
+
+def test_gains_that_differ_between_trainings_widen_the_error_of_a_prediction_only_attempt():
+    gains = {(0, 0): (1, 3), (0, 1): (3, 9), (1, 0): (4, 4), (1, 1): (2, 2)}  # of two groups
+    parent = [run(*key, [0], [0]) for key in gains]
+    attempt = [run(*key, *([g] for g in pair)) for key, pair in gains.items()]
+    c = compare(attempt, parent, shared_training=True)
+    # d = 4 and 3; fold 0: seeds 2 and 6, residuals 1, -1, -1, 1: 8 - 4 / 2 = 6; fold 1: seeds 4 and 2, none: 2
+    # between folds: 0.5 - mean(v) with v = 4 and 0; weights 1 / 2
+    s2 = (6 + 2 + 0.5 - 2) / (1 + 1 + 0.5)
+    assert c.gains.tolist() == [4, 3]
+    assert c.variances.tolist() == [4, 0]
+    assert c.df == 3
+    assert c.se == pytest.approx(np.sqrt(4 + s2 * (0.5 + 0.5)) / 2)
+    assert c.noise_floor == pytest.approx(np.sqrt(s2 + 1))
 
 
 def test_an_attempt_that_changes_nothing_is_a_no_even_without_any_noise():
@@ -295,7 +312,43 @@ def test_bad_runs_are_refused():
 
 def test_large_codes_are_as_good_as_small_ones():
     small, large = (Run.of_scores(0, 0, [1.0, 2.0, 4.0], np.array([a, 0, a])) for a in (3, 10**12))
-    assert small.values.tolist() == large.values.tolist() == [2.0, 2.5]
+    assert small.values.tolist() == large.values.tolist() == pytest.approx([19 / 9, 23 / 9])
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(0, 10**6))
+def test_the_mean_of_the_groups_values_is_the_metric_whatever_their_sizes(sizes, seed):
+    rng = np.random.default_rng(seed)
+    scores = rng.random(sum(sizes))
+    found = Run.of_scores(0, 0, scores, np.repeat(np.arange(len(sizes)), sizes))
+    assert found.values.mean() == pytest.approx(scores.mean())
+
+
+def test_a_gain_has_the_sign_that_the_metric_has():
+    # nine samples of the large group gain .1, one of the small group loses .5: the metric gains .04
+    attempt, parent = run(0, 0, [0.6] * 9, [0.0]), run(0, 0, [0.5] * 9, [0.5])
+    assert compare([attempt], [parent]).gain == pytest.approx(0.04)
+
+
+def test_a_gain_of_every_sample_alike_is_certain_whatever_the_sizes_of_the_groups():
+    scores, group = np.random.default_rng(0).random(20), np.repeat([0, 1, 2], [1, 4, 15])
+    none = RunNoise(0.0, 9)
+    found = compare([Run.of_scores(0, 0, scores + 0.1, group)], [Run.of_scores(0, 0, scores, group)], none)
+    assert found.gain == pytest.approx(0.1)
+    assert found.se == pytest.approx(0, abs=1e-12)
+
+
+def test_the_error_is_that_of_a_mean_over_samples_when_groups_are_drawn():
+    rng = np.random.default_rng(1)
+    sizes = np.array([1, 2, 4, 8, 16] * 12)
+    gains, errors = [], []
+    for _ in range(400):
+        own = rng.normal(0.3, 1, len(sizes))  # of each group; larger groups gain no more than small ones
+        drawn = rng.permutation(sizes)
+        score, group = np.repeat(own, drawn), np.repeat(np.arange(len(sizes)), drawn)
+        found = compare([Run.of_scores(0, 0, score, group)], [Run.of_scores(0, 0, 0 * score, group)], RunNoise(0.0, 9))
+        gains.append(found.gain)
+        errors.append(found.se)
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(gains), rel=0.1)
 
 
 def test_the_fold_order_is_random_and_kept():

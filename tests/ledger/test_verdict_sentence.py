@@ -2,8 +2,9 @@
 
 import pytest
 
+from podium.ledger.decimals import digits
 from podium.ledger.verdict.decide import Decision, FoldSeed
-from podium.ledger.verdict.sentence import digits, sentence
+from podium.ledger.verdict.sentence import in_words, sentence
 
 NAN = float("nan")
 
@@ -36,7 +37,7 @@ def made(verdict, reason, gain, **given):
         (
             made("YES", "better", 0.00108, folds=5, fold_runs=7, evidence=1e30),
             "YES after 5 folds (7 fold runs): +0.0011 (shrunk +0.0008), 2.7 noise floors, evidence over 1000:1. "
-            "It is the new champion.",
+            "Every fold is trained.",
         ),
         (
             made("NO", "too small to matter", -0.0002),
@@ -86,3 +87,38 @@ def test_what_the_user_reads(decision, text):
 )
 def test_as_many_digits_as_the_noise_floor_bears(floor, gain, decimals):
     assert digits(floor, gain) == decimals
+
+
+@pytest.mark.parametrize(
+    ("decision", "text"),
+    [
+        (
+            made("YES", "better", 0.00108, folds=3),
+            "in words: the scores are 14 times as likely if it helps as if it does nothing; a new seed alone moves a "
+            "fold by about 0.0004 (the noise floor); expect +0.0008: part of the gain it was picked for is luck",
+        ),
+        (
+            made("YES", "better", 0.00108, folds=3, evidence=1e9, shared=True),
+            "in words: the scores are over 1000 times as likely if it helps as if it does nothing; training anew moves "
+            "this gain by about 0.0004 (the noise floor); expect +0.0008: part of the gain it was picked for is luck",
+        ),
+        (
+            made("UNSURE", "too close to call", 0.0005, evidence=2.13),
+            "in words: the scores are 2.1 times as likely if it helps as if it does nothing; 10 times is a YES",
+        ),
+        (
+            made("NO", "too small to matter", -0.0002),
+            "in words: a new seed alone moves a fold by about 0.0004 (the noise floor); "
+            "a gain worth having is 1.5 times that",
+        ),
+        (made("NO", "worse", -0.0102), ""),
+        (made("UNSURE", "noise floor unknown", 0.001, se=NAN, noise_floor=NAN), ""),
+    ],
+)
+def test_the_numbers_in_words(decision, text):
+    assert in_words(decision, 10, 1.5) == text
+
+
+def test_too_few_trainings_of_a_prediction():
+    d = made("UNSURE", "too few trainings", 0.0005, se=NAN, noise_floor=NAN, shared=True)
+    assert sentence(d).endswith("; so few trainings do not tell how far such a gain differs from one to the next.")

@@ -21,8 +21,9 @@ BETTER = [("c", "car1", 6.0), ("b", "car2", 5.0), ("a", "car2", 4.0)]
 def test_rows_are_paired_by_id_and_grouped_by_name():
     attempt, parent, left_out = paired_runs({(0, 0): table(BETTER)}, {(0, 0): table(PARENT)})
     assert left_out == 0
-    assert [run.values.tolist() for run in (*attempt, *parent)] == [[6, 4.5], [5, 2]]  # car1, car2
-    assert compare(attempt, parent).gains.tolist() == [1.75]
+    values = [run.values.tolist() for run in (*attempt, *parent)]  # car1 with one sample, car2 with two
+    assert values == [pytest.approx([5 + 2 / 3, 5 - 2 / 3]), pytest.approx([3 + 4 / 3, 3 - 4 / 3])]
+    assert compare(attempt, parent).gains == pytest.approx([2])
 
 
 def test_only_the_samples_of_both_sides_are_compared():
@@ -35,7 +36,7 @@ def test_only_the_samples_of_both_sides_are_compared():
 def test_the_parent_says_what_the_groups_are():
     renamed = [(i, "car0" if i == "b" else g, x) for i, g, x in BETTER]
     (attempt,), _, _ = paired_runs({(0, 0): table(renamed)}, {(0, 0): table(PARENT)})
-    assert attempt.values.tolist() == [6, 4.5]
+    assert attempt.values == pytest.approx([5 + 2 / 3, 5 - 2 / 3])
 
 
 def test_folds_that_one_side_lacks_are_left_to_the_comparison():

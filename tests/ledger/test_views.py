@@ -5,10 +5,14 @@ import io
 import re
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 from ledger_drawing import CARVANA, ledger, row
+from PIL import Image
 
-from podium.ledger.views.curves import Curve, limits, mean_curve, to_text
+from podium.ledger.views.curves import Curve, limits, mean_curve, ticks, to_text
+from podium.ledger.views.curves_png import to_png
+from podium.ledger.views.curves_scene import HEIGHT, WIDTH, Stroke, _pieces, scene
 from podium.ledger.views.curves_svg import to_svg
 from podium.ledger.views.exports import harmless, in_latex, to_csv, to_latex, to_markdown
 from podium.ledger.views.near import near_the_line, told
@@ -186,9 +190,9 @@ def test_curves_in_the_terminal():
 
 
 def test_curves_as_a_picture():
-    svg = to_svg("attempt 1 <a & b>", "dice", OWN, PARENT, up=True)
+    svg = to_svg(scene("attempt 1 <a & b>", "dice", OWN, PARENT, up=True))
     root = ET.fromstring(svg)
-    lines = [e for e in root.iter() if e.tag.endswith("polyline")]
+    lines = [e for e in root.iter() if e.tag.endswith("polyline") and e.get("class") != "grid"]
     kinds = [e.get("class") for e in lines]
     assert kinds.count("one") == 2
     assert kinds.count("parent one") == 2  # its score, and a loss of one epoch
@@ -198,7 +202,36 @@ def test_curves_as_a_picture():
             assert 0 <= x <= 940
             assert 0 <= y <= 360
     assert "attempt 1 <a & b>" in "".join(root.itertext())
-    assert "not measured" in "".join(ET.fromstring(to_svg("x", "dice", [], [], up=True)).itertext())
+    assert "not measured" in "".join(ET.fromstring(to_svg(scene("x", "dice", [], [], up=True))).itertext())
+
+
+def test_what_lies_outside_the_panel_is_not_drawn():
+    line = [(1, 0.0), (2, 2.0), (3, 2.0), (4, 1.0), (5, 0.8), (6, -1.0)]
+    assert list(_pieces(line, 0.5, 1.5)) == [
+        [(1.25, 0.5), (1.75, 1.5)],
+        [(3.5, 1.5), (4, 1.0), (5, 0.8), pytest.approx((5 + 0.3 / 1.8, 0.5))],
+    ]
+    assert list(_pieces([(1, 3.0), (2, 3.0)], 0.5, 1.5)) == list(_pieces([(1, 3.0)], 0.5, 1.5)) == []
+    assert ticks(0.71, 0.953) == pytest.approx([0.75, 0.8, 0.85, 0.9, 0.95])
+    assert ticks(0.0, 1.0) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
+
+
+def test_curves_as_pixels():
+    val = [Curve(0, 0, {"score": [(1, 0.5), (9, 0.9)], "loss": [(1, 0.9), (9, 0.1)], "val_loss": [(1, 1), (9, 0.2)]})]
+    shapes = scene("attempt 1 <a & b>", "dice", val, PARENT, up=True)
+    picture = Image.open(io.BytesIO(to_png(shapes)))
+    assert picture.size == (4 * WIDTH, 2 * HEIGHT)
+    pixels = np.asarray(picture.convert("RGB"))
+
+    def share_of_blue(kind, left):
+        stroke = next(s for s in shapes if isinstance(s, Stroke) and s.kind == kind and left <= s.points[0][0])
+        (x0, y0), (x1, y1) = stroke.points
+        steps = np.linspace(0.05, 0.95, 500)
+        x, y = (np.round(2 * (a + steps * (b - a))).astype(int) for a, b in ((x0, x1), (y0, y1)))
+        return (np.abs(pixels[y, x].astype(int) - (31, 95, 168)).sum(1) < 30).mean()
+
+    assert share_of_blue("mean", 0) > 0.95
+    assert 0.4 < share_of_blue("mean val", WIDTH) < 0.75, "dashes, and gaps between them"
 
 
 def test_an_empty_ledger_has_every_view():

@@ -148,3 +148,23 @@ def test_per_sample_means_to_the_score(name):
 def test_what_makes_no_sense(name, truth, predicted, said):
     with pytest.raises(DataError, match=said):
         score(name, truth, predicted)
+
+
+@given(seeds)
+def test_average_precision_of_guesses(seed):
+    """By the definition: the guesses in order, 1/r for the first that is right."""
+    rng = np.random.default_rng(seed)
+    truth, probs = rng.integers(0, 6, 9), rng.random((9, 6)).round(1)
+    for k in (3, 5, 10):
+        expected = []
+        for t, p in zip(truth, probs, strict=True):
+            guesses = sorted((c for c in range(6) if p[c] > 0), key=lambda c: (-p[c], c))[:k]
+            expected.append(1 / (1 + guesses.index(t)) if t in guesses else 0.0)
+        np.testing.assert_allclose(get_metric(f"map{k}").per_sample(truth, probs), expected)
+    assert score("map5", truth, truth) == 1.0
+    assert score("map5", truth, (truth + 1) % 6) == 0.0
+
+
+def test_guesses_of_too_few_classes_are_refused():
+    with pytest.raises(DataError, match="class 3 of 2"):
+        score("map3", [0, 3], np.ones((2, 2)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from podium.data.cores import usable_cores
+from podium.cores import usable_cores
 from podium.errors import ConfigError
 from podium.recipe import Recipe
 from podium.training.doctor import Checkup, examine_recipe

@@ -148,9 +148,8 @@ def _after(space: Any, attempt: Any, as_json: bool) -> None:
     report(space, attempt, as_json)
     verdict = attempt.verdict.verdict if attempt.verdict else None
     if verdict == "YES" and not attempt.crown:
-        print(
-            f"Its parent is not the champion, so it is not either. To make it so: podium champion {attempt.id} --why …"
-        )
+        why = "it was adopted, or its parent is not"
+        print(f"It is not the champion ({why}). To make it so: podium champion {attempt.id} --why …")
     if attempt.crown:
         next_command("podium predict", "podium attempts", "podium try NAME key=value --why '…'")
     elif attempt.verdict and not attempt.verdict.final:
@@ -161,7 +160,8 @@ def _after(space: Any, attempt: Any, as_json: bool) -> None:
 
 def report(space: Any, attempt: Any, as_json: bool) -> None:
     """An attempt as a few lines, or as JSON."""
-    from podium.progress import counted, duration
+    from podium.progress import duration
+    from podium.readback import parent_of
 
     folds = [
         {"fold": r.fold, "seed": r.seed, "score": r.score, **{k: r.facts.get(k) for k in ("best_epoch", "seconds")}}
@@ -179,10 +179,6 @@ def report(space: Any, attempt: Any, as_json: bool) -> None:
     heads = {"fold": "fold", "seed": "seed", "score": space.metric.name}
     heads |= {"best_epoch": "best epoch"} if any(row["best_epoch"] for row in folds) else {}
     table(folds, heads | {"time": "time"})
-    cv = "-" if attempt.cv is None else f"{attempt.cv:.5f}"
-    print(
-        f"CV {space.metric.name}: {cv} over {counted(len(attempt.trained_folds()), 'fold')}, "
-        f"trained {duration(attempt.seconds)}"
-    )
+    print(attempt.told(space.metric.name, parent_of(attempt)))
     if attempt.verdict:
         print(attempt.verdict)

@@ -26,7 +26,7 @@ def doctor(
     that is trained is kept.
     """
     from podium.config import overrides_with_recipe
-    from podium.new import SPEC
+    from podium.data.place import SPEC
     from podium.training.doctor import examine
 
     here = Path.cwd()

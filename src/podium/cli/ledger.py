@@ -29,13 +29,13 @@ def attempts(
     Straight down run the champions (★ the one that stands), beside each what was tried on it. ΔCV is the gain to
     expect, shrunk for luck, with its standard error; + is better.
     """
+    from podium.data.place import find_workspace
     from podium.ledger.views.exports import to_csv, to_latex, to_markdown
+    from podium.ledger.views.reading import read_ledger
     from podium.ledger.views.talk import talk as lines_of_talk
     from podium.ledger.views.totals import Totals
-    from podium.readback import read_ledger
-    from podium.workspace import Workspace
 
-    ledger, damaged = read_ledger(Workspace.open(), rebuild=rebuild)
+    ledger, damaged = read_ledger(find_workspace(), rebuild=rebuild)
     if as_json:
         emit(ledger.tree() | {"totals": Totals.of(ledger).tree(), "damaged": damaged})
         return
@@ -57,7 +57,7 @@ def show(
 ) -> None:
     """Show one attempt beside its parent: change, why, verdict, folds, learning curves, samples.
 
-    Pictures go to reports/attempts/: ID-curves.svg, and ID-gains.jpg with image, truth and both predictions.
+    Pictures go to reports/attempts/: ID-curves.png and .svg, and ID-gains.jpg with image, truth and both predictions.
     """
     from podium.ledger.views.pictures import Pictures
     from podium.readback import draw_pictures, read_details, read_gains
@@ -80,11 +80,11 @@ def show(
 @app.command()
 def revisit(as_json: bool = JSON) -> None:
     """List the attempts whose NO was close, for when ideas run out: in careful mode they might have been a YES."""
+    from podium.data.place import find_workspace
     from podium.ledger.views.near import near_the_line, told
-    from podium.readback import read_ledger
-    from podium.workspace import Workspace
+    from podium.ledger.views.reading import read_ledger
 
-    ledger, damaged = read_ledger(Workspace.open())
+    ledger, damaged = read_ledger(find_workspace())
     near = near_the_line(ledger)
     if as_json:
         emit({"attempts": [one.tree() for one in near], "damaged": damaged})

@@ -13,8 +13,15 @@ JSON = typer.Option(False, "--json", help="Print the result as JSON.")
 
 
 def emit(result: Any) -> None:
-    """Print a result as JSON on stdout."""
-    print(json.dumps(result, indent=2, default=str))
+    """Print a result as JSON on stdout; what is not a number is null."""
+    import orjson
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    options |= orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+    try:
+        print(orjson.dumps(result, default=str, option=options).decode())
+    except TypeError:  # names that are not UTF-8, numbers of more than 64 bits
+        print(json.dumps(result, indent=2, default=str))
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:

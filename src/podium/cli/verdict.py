@@ -19,6 +19,7 @@ def verdict(
     collect: Path = typer.Option(None, "--collect", metavar="FILE", help="Train A/A and planted attempts for FILE."),
     ledgers: int = typer.Option(20, "--ledgers", min=1, max=1000, help="Baselines to collect attempts against."),
     per_ledger: int = typer.Option(10, "--per-ledger", min=1, max=500, help="A/A attempts against each baseline."),
+    jobs: int = typer.Option(1, "--jobs", min=1, max=256, help="Ledgers to collect at the same time."),
     replay: list[Path] = typer.Option(None, "--replay", metavar="FILE", help="Try the rule on collected trainings."),
     markdown: bool = typer.Option(False, "--markdown", help="Print the page in docs/ that holds the tables."),
     as_json: bool = JSON,
@@ -34,7 +35,10 @@ def verdict(
     if settings and not collect:
         raise typer.BadParameter("only --collect trains a recipe", param_hint=settings[0])
     if collect:
-        _collect(collect, settings or [], ledgers, per_ledger)
+        from podium.collecting import collect_trainings
+
+        collect_trainings(collect, settings or [], ledgers, per_ledger, jobs)
+        next_command(f"podium verdict --replay {collect}")
     elif replay:
         _replay(replay, markdown, as_json)
     else:
@@ -54,31 +58,6 @@ def _simulate(attempts: int, scenario: str | None, markdown: bool, as_json: bool
     else:
         print(text(rows))
     raise typer.Exit(0 if all(row.holds for row in rows) else 1)
-
-
-def _collect(file: Path, settings: list[str], ledgers: int, per_ledger: int) -> None:
-    from podium.config import overrides_with_recipe
-    from podium.ledger.simulate.collect import collect
-    from podium.training.collect import scores_only
-    from podium.training.fold_run import FoldData
-    from podium.workspace import Workspace
-
-    path, space = file.resolve(), Workspace.open()
-    name, changes = overrides_with_recipe(settings)
-    recipe = space.recipe(name).with_overrides(changes)
-    about = {
-        "data": space.competition.name,
-        "metric": space.metric.name,
-        "greater_is_better": space.metric.greater_is_better,
-        "folds": space.competition.folds.k,
-        "recipe_name": name,
-        "changes": changes,
-    }
-    with space.lock():
-        p = space.prepare(recipe)
-        data = FoldData(space.competition, p.stores, p.folds, space.metric, p.samples, p.opened)
-        collect(path, about, recipe, scores_only(data, space.root / ".podium" / "collect"), ledgers, per_ledger)
-    next_command(f"podium verdict --replay {file}")
 
 
 def _replay(files: list[Path], markdown: bool, as_json: bool) -> None:

@@ -17,7 +17,8 @@ from podium.climb.guards import Place
 from podium.climb.journal import FILE, Journal
 from podium.climb.moves import changes_of
 from podium.config import difference
-from podium.data.plan import Aim, has_gpu
+from podium.data.memory import has_gpu
+from podium.data.plan import Aim
 from podium.errors import ConfigError, LedgerError, PodiumError
 from podium.formats.images import read_image
 from podium.ledger.attempts import CODE, Attempt, Attempts

@@ -9,7 +9,7 @@ from typing import Any
 from podium.climb.driver import Climb
 from podium.climb.journal import Journal
 from podium.climb.moves import changes_of, kind_of
-from podium.ledger.verdict.sentence import digits
+from podium.ledger.decimals import digits
 
 FALSE_YES = 0.03
 """Of an attempt that does nothing: docs/verdict-calibration.md."""

@@ -206,7 +206,8 @@ def _finding(
     first = found[0]
     remedy, told = kind.remedy, f"{_upper(LAW[first.clue])}{f' ({first.value})' if first.value else ''}"
     if first.strength.kind.endswith("neighbours"):
-        what = f"In {LAW[first.clue]} neighbours have a like target ({first.target}: {first.strength})"
+        alike = "a like target" if first.strength.value > 0 else "targets that take turns"
+        what = f"In {LAW[first.clue]} neighbours have {alike} ({first.target}: {first.strength})"
         what += ": a random split puts one of them in training and the other in validation."
         remedy = NEIGHBOURS if first.clue == "order" else kind.remedy
     else:

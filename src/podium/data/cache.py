@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -19,10 +18,11 @@ from typing import Any
 import orjson
 from blake3 import blake3
 
+from podium.cores import usable_cores
 from podium.errors import DataError
 from podium.files import write_atomic
 
-WORKERS = min(16, os.cpu_count() or 1)
+WORKERS = min(16, usable_cores())
 
 STORE_FORMAT = 3
 """Part of every key: raised when stores are laid out differently on disk."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from podium.config import Config
+from podium.data.patterns import PART
 from podium.formats.submission import SubmissionFormat
 
 Task = Literal["segmentation", "instances", "classification", "regression"]
@@ -23,7 +24,11 @@ class DataConfig(Config):
 
     train_images: Patterns = Field(
         description="glob (or several) of the training images; the file name without its ending is the id. "
-        "{class} stands for a folder a class, {id}_{view} for several images a sample"
+        "{class} stands for a folder a class, {id}_{view} for several images a sample, {id1}/…/{id2} for an id of parts"
+    )
+    image_id: str | None = Field(
+        None,
+        description="how {id1}, {id2} … make an id, for instance {id1}_slice_{id2}; joined by _, if not said",
     )
     views: list[str] = Field([], description="names of the views, where train_images has {view}")
     train_masks: Patterns | None = Field(
@@ -60,6 +65,14 @@ class DataConfig(Config):
     inputs: list[str] = Field([], description="columns of train_csv that a model may use beside the image")
     inputs_csv: Patterns | None = Field(None, description="or of this CSV file (or several), for test images too")
     inputs_id_column: str | None = Field(None, description="the id column of inputs_csv")
+    test_inputs_csv: str | None = Field(
+        None, description="the CSV file with the inputs of the test images, where its columns are called otherwise"
+    )
+    test_inputs_id_column: str | None = Field(None, description="the id column of test_inputs_csv")
+    test_inputs: list[str] = Field([], description="the columns of test_inputs_csv, in the order of inputs")
+    test_values: dict[str, str] = Field(
+        {}, description='what values of test_inputs_csv are in the training table, for instance { M = "male" }'
+    )
     val_images: str | None = Field(None, description="glob of the official validation images, part of train_images")
     train_list: Patterns | None = Field(
         None, description="text file (or several) with an id a line: these of train_images are to be trained on"
@@ -75,7 +88,7 @@ class DataConfig(Config):
 
     @field_validator(
         "train_images", "train_masks", "train_rle", "train_csv", "val_images", "test_images", "test_masks",
-        "sample_submission", "group_csv", "inputs_csv", "train_list", "val_list",
+        "sample_submission", "group_csv", "inputs_csv", "test_inputs_csv", "train_list", "val_list",
     )  # fmt: skip
     @classmethod
     def _lies_in_data(cls, value: Patterns | None) -> Patterns | None:
@@ -87,7 +100,7 @@ class DataConfig(Config):
     @classmethod
     def _has_id(cls, value: Patterns | None) -> Patterns | None:
         for pattern in listed(value):
-            if "{id}" not in pattern:
+            if "{id}" not in pattern and not PART.search(pattern):
                 raise ValueError("a path with {id} in it, for instance train_masks/{id}_mask.gif or s/{id}/masks/*.png")
         return value
 
@@ -116,6 +129,12 @@ class DataConfig(Config):
             raise ValueError("{id} and {view} in data.train_images, since there are data.views")
         if bool(self.inputs_csv) != bool(self.inputs_id_column) or (self.inputs_csv and not self.inputs):
             raise ValueError("data.inputs_csv, data.inputs_id_column and data.inputs together")
+        for given in [p for p in (*listed(self.train_images), *listed(self.test_images)) if self.image_id is not None]:
+            if sorted(PART.findall(str(self.image_id))) != sorted(set(PART.findall(given))) or not PART.search(given):
+                raise ValueError("the parts {id1}, {id2} … of data.train_images in data.image_id, each once")
+        tested = [bool(self.test_inputs_csv), bool(self.test_inputs_id_column), bool(self.test_inputs)]
+        if any(tested) and not (all(tested) and len(self.test_inputs) == len(self.inputs)):
+            raise ValueError("data.test_inputs_csv, test_inputs_id_column and in test_inputs as many columns as inputs")
         if self.id is not None and self.id.count("{id}") != 1:
             raise ValueError("{id} in data.id once, for instance {id}.jpg_{class}")
         if self.group_csv and not (self.group_id_column and self.group_column):

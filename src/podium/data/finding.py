@@ -79,8 +79,10 @@ def percent(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Whole numbers whole (1199000), others with six digits."""
-    return f"{value:.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:g}"
+    """Whole numbers whole (1,199,000; but 1199, as a year is written), others with six digits."""
+    if value != round(value) or abs(value) >= 1e15:
+        return f"{value:g}"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.0f}"
 
 
 def spread(values: Sequence[int]) -> str:

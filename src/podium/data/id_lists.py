@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from podium.data.competition import DataConfig, listed
-from podium.data.targets import stem_of
+from podium.data.patterns import stem_of
 from podium.errors import DataError
 
 T = TypeVar("T")

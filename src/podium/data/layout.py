@@ -33,11 +33,16 @@ _MANY_FOLDERS = 20
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The images of one folder, by stem; or of all folders below it, if it is ``deep``."""
+    """The images of one folder, by stem; or of all folders below it, if it is ``deep``.
+
+    Attributes:
+        own_pattern: A glob of them, where their ids are made of several names of a path; ``files`` has these ids.
+    """
 
     path: str
     files: dict[str, Path]
     deep: bool = False
+    own_pattern: str = ""
 
     @property
     def suffixes(self) -> list[str]:
@@ -46,6 +51,8 @@ class ImageFolder:
 
     def pattern(self, root: str = "", stem: str = "*") -> str:
         """A glob of these files relative to the data folder."""
+        if self.own_pattern:
+            return (Path(root) / self.own_pattern).as_posix()
         suffix = self.suffixes[0] if len(self.suffixes) == 1 else ".*"
         return (Path(root) / glob.escape(self.path) / ("*" if self.deep else "") / f"{stem}{suffix}").as_posix()
 
@@ -91,11 +98,18 @@ class Pairing:
 
 @dataclass
 class Layout:
-    """Everything found below a data folder."""
+    """Everything found below a data folder.
+
+    Attributes:
+        image_id: How parts of paths make ids, as `data.image_id` says it.
+        above: {id: the names of the folders above}, where they do.
+    """
 
     root: Path
     folders: list[ImageFolder] = field(default_factory=list)
     tables: dict[str, pl.DataFrame] = field(default_factory=dict)
+    image_id: str | None = None
+    above: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def scan(root: Path) -> Layout:
@@ -317,7 +331,7 @@ def pattern_of(folder: ImageFolder, pairs: Sequence[Pairing], views: Sequence[st
 
 def test_folder(layout: Layout, pairs: Sequence[Pairing], wanted: set[str], views: Sequence[str]) -> ImageFolder | None:
     """The folder of test images: the one that holds the sample submission's ids, or that is called test."""
-    wanted = {f"{id}_{view}" for id in wanted for view in views} or wanted
+    wanted = {f"{name}_{view}" for name in wanted for view in views} or wanted
     taken = {id(f) for pair in pairs for f in (pair.images, pair.masks)}
     free = [f for f in layout.folders if id(f) not in taken]
     if wanted:

@@ -94,7 +94,8 @@ def _clusters(facts: Facts, name: str, clusters: list[Cluster], severity: Severi
     if not clusters:
         return
     ids = tuple(dict.fromkeys(_own(facts, id) for c in clusters for id in c.ids))
-    what = f"{counted(len(clusters), 'cluster')} of {len(ids)} samples, the largest of {max(len(c) for c in clusters)}"
+    of = f"images of {len(ids)} samples" if facts.competition.data.views else f"{len(ids)} samples"
+    what = f"{counted(len(clusters), 'cluster')} of {of}, the largest of {max(len(c) for c in clusters)}"
     what += {
         "several groups": ": if their groups part, validation flatters.",
         "train and test": ": if they show the same thing, the board rewards memory of it.",

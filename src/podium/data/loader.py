@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from podium.cores import usable_cores
 from podium.data.augment import Partners, augment, load_extra, mix, mixup_share, partners
 from podium.data.augment.mixing import Others, Pair
 from podium.data.cache import WORKERS
@@ -114,7 +114,7 @@ class TrainLoader:
     ) -> None:
         self.images, self.masks, self.rows, self.recipe = images, masks, np.asarray(rows), recipe
         self.table, self.views = table, list(views) or [images]
-        self.workers = workers or max(1, min(8, (os.cpu_count() or 1)))
+        self.workers = workers or max(1, min(8, usable_cores()))
         self.canvas = training_canvas(images, rows, recipe, self.views)
         self.channels, self.dtype = pixel_kind(images, rows)
         self.ring, self._fence = Ring(allocate or empty), fence

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
-CGROUP = Path("/sys/fs/cgroup")
+from podium.cores import CGROUP
 
 
 def free_memory(cgroup: Path = CGROUP) -> int:
@@ -24,13 +24,18 @@ def free_memory(cgroup: Path = CGROUP) -> int:
     return free
 
 
+def has_gpu() -> bool:
+    """Whether an NVIDIA GPU is here for us to use; asked without torch, so that `podium new` stays quick."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and shutil.which("nvidia-smi") is not None and os.path.exists("/dev/nvidiactl")
+
+
 def free_device_memory() -> int | None:
     """Free bytes of the GPU that training uses, asked without torch; None where there is none."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None or not os.path.exists("/dev/nvidiactl") or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+    if not has_gpu():
         return None
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
-    asked = [tool, f"--id={first}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    asked = ["nvidia-smi", f"--id={first}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
     with suppress(OSError, ValueError, IndexError, subprocess.TimeoutExpired):
         told = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
         return int(told.stdout.split()[0]) * 2**20

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from podium.cores import usable_cores
 from podium.data.competition import Competition
-from podium.data.cores import usable_cores
 from podium.data.geometry import round_up
 from podium.progress import counted
 from podium.recipe import (
@@ -44,11 +42,6 @@ class Plan:
     def toml(self) -> str:
         """The commented recipe file."""
         return "".join(f"# {line}\n" for line in self.head.splitlines()) + self.recipe.to_toml(self.why)
-
-
-def has_gpu() -> bool:
-    """Whether an NVIDIA driver is here; asked without torch, so that `podium new` stays quick."""
-    return shutil.which("nvidia-smi") is not None and os.path.exists("/dev/nvidiactl")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 from podium.data.competition import Competition, DataConfig, listed
 from podium.data.id_lists import listed_ids, only_listed
 from podium.data.input_columns import Inputs, read_inputs
-from podium.data.patterns import IMAGE_SUFFIXES, files_like, path_rule
-from podium.data.targets import Target, find_targets, stem_of, target_word
+from podium.data.patterns import files_like, id_in, path_rule
+from podium.data.targets import Target, find_targets, id_reader, target_word
 from podium.errors import DataError
 from podium.files import write_atomic
 from podium.formats import tables
@@ -81,7 +81,7 @@ def list_samples(competition: Competition, data: Path) -> Samples:
             remedy="if it was moved, point the link 'data' in the workspace to where it is now",
         )
     before = id_prefixes(data, spec)
-    images = find_images(data, spec.train_images, spec.views, before)
+    images = find_images(data, spec.train_images, spec.views, before, spec.image_id)
     images = {id: f for id, f in images.items() if f.folder_class not in spec.exclude_classes}
     if not images:
         raise DataError(
@@ -97,7 +97,7 @@ def list_samples(competition: Competition, data: Path) -> Samples:
     val, val_ids = _paths(data, spec.val_images, spec.views), listed_ids(data, spec.val_list, before) or set()
     both = _paths(data, spec.test_images, spec.views)  # one folder may hold both, and the targets tell which is which
     samples, problems = [], []
-    extra, none = read_inputs(spec, data, stem_of), ("",) * len(spec.inputs)
+    extra, none = read_inputs(spec, data, id_reader(spec)), ("",) * len(spec.inputs)
     for id, found in images.items():
         target = targets.get(id)
         if target is None and found.path in both:
@@ -128,7 +128,7 @@ def test_samples(competition: Competition, data: Path) -> list[Sample]:
     """The test samples of a data folder that need not hold training images."""
     spec = competition.data
     if not any(_paths(data, spec.train_images, spec.views)):
-        return _test_samples(spec, data, set(), read_inputs(spec, data, stem_of))
+        return _test_samples(spec, data, set(), read_inputs(spec, data, id_reader(spec)))
     return list_samples(competition, data).test
 
 
@@ -139,7 +139,7 @@ def _paths(data: Path, patterns: str | list[str] | None, views: Sequence[str]) -
 
 def _test_samples(spec: DataConfig, data: Path, train: set[Path], inputs: Mapping[str, Inputs]) -> list[Sample]:
     """The test images, without those that are known to be training images."""
-    images = find_images(data, spec.test_images, spec.views)
+    images = find_images(data, spec.test_images, spec.views, spelling=spec.image_id)
     images = {id: found for id, found in images.items() if found.path not in train}
     try:
         groups = group_of(spec, data, images)
@@ -178,7 +178,7 @@ def id_prefixes(data: Path, spec: DataConfig) -> list[str]:
     none = [""] * len(patterns)
     if len(patterns) < 2:
         return none
-    hits = [{(id, name, view) for _, id, name, view in _matches(data, p, spec.views)} for p in patterns]
+    hits = [{(id, name, view) for _, id, name, view in _matches(data, p, spec.views, spec.image_id)} for p in patterns]
     parts = [p.split("/") for p in patterns]
     at = next((i for i, names in enumerate(zip(*parts, strict=False)) if len(set(names)) > 1), None)
     if at is None or sum(map(len, hits)) == len(set().union(*hits)):
@@ -188,19 +188,26 @@ def id_prefixes(data: Path, spec: DataConfig) -> list[str]:
 
 
 def find_images(
-    data: Path, patterns: str | list[str] | None, views: Sequence[str] = (), prefixes: Sequence[str] = ()
+    data: Path,
+    patterns: str | list[str] | None,
+    views: Sequence[str] = (),
+    prefixes: Sequence[str] = (),
+    spelling: str | None = None,
 ) -> dict[str, FoundImage]:
     """{id: image} for what the patterns match, sorted by id.
 
-    The id is what {id} stands for, else the file's name without its ending; with {class} in the pattern and one name in
-    two classes, the class is put before it; and before that the prefix of its pattern, as `id_prefixes` gives them.
+    The id is what {id} stands for, or what its parts make, as ``spelling`` says; else the file's name without its
+    ending. With {class} in the pattern and one name in two classes, the class is put before it; and before that the
+    prefix of its pattern, as `id_prefixes` gives them.
 
     Raises:
         DataError: if two files have one id (a.jpg and a.png, or the same name in two folders).
     """
     before = prefixes or [""] * len(listed(patterns))
     hits = [
-        (p, *hit) for p, pattern in zip(before, listed(patterns), strict=True) for hit in _matches(data, pattern, views)
+        (p, *hit)
+        for p, pattern in zip(before, listed(patterns), strict=True)
+        for hit in _matches(data, pattern, views, spelling)
     ]
     names = Counter((p, id, view) for p, _, id, _, view in hits)
     by_class = any(folder for *_, folder, _ in hits) and any(n > 1 for n in names.values())
@@ -219,7 +226,9 @@ def find_images(
     return dict(sorted(found.items()))
 
 
-def _matches(data: Path, pattern: str, views: Sequence[str]) -> list[tuple[Path, str, str | None, str]]:
+def _matches(
+    data: Path, pattern: str, views: Sequence[str], spelling: str | None = None
+) -> list[tuple[Path, str, str | None, str]]:
     """(file, id, class, view) of every image that a pattern matches."""
     rule = path_rule(pattern, views) if "{" in pattern else None
     out = []
@@ -234,7 +243,8 @@ def _matches(data: Path, pattern: str, views: Sequence[str]) -> list[tuple[Path,
         if rule and not match:
             continue
         named = match.groupdict() if match else {}
-        out.append((path, named.get("id") or path.stem, named.get("class"), named.get("view") or ""))
+        id = id_in(match, spelling) if match else None
+        out.append((path, id or path.stem, named.get("class"), named.get("view") or ""))
     return out
 
 
@@ -287,10 +297,7 @@ def group_of(spec: DataConfig, data: Path, ids: Iterable[str]) -> dict[str, str]
         table = tables.read_csv(path)
         keys = tables.column(table, str(spec.group_id_column), path).to_list()
         values = tables.column(table, str(spec.group_column), path).to_list()
-        known = {
-            Path(k).stem if Path(k).suffix.lower() in IMAGE_SUFFIXES else k: v
-            for k, v in zip(keys, values, strict=True)
-        }
+        known = dict(zip(map(id_reader(spec), keys), values, strict=True))
         missing = [id for id in ids if id not in known]
         if missing:
             raise DataError(f"no group for the id '{missing[0]}' ({len(missing)} such)", where=path)

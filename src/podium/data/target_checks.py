@@ -45,7 +45,11 @@ def _classes(facts: Facts) -> Iterable[Finding]:
     most, least = max(shares.values()), min(shares.values())
     what = f"{len(counts)} classes"
     what += f" of {percent(100 * least)} to {percent(100 * most)} of the {n} samples"
-    what += f"; {', '.join(rare[:5])} with too few for {k} folds." if rare else "."
+    what += f"; {_some(rare)} with too few for {k} folds." if rare else "."
+    single = sum(count == 1 for count in counts.values())
+    if single > 1 and facts.competition.labels == "one":
+        what += f" {single} of them have one sample each, which is trained on or validated on, never both:"
+        what += " no score here tells whether a model knows them."
     severity: Severity = "warning" if rare or most > 20 * least else "note"
     remedy = (
         "loss.terms and class weights must suit the rare ones; folds.k in competition.toml how many folds there are"
@@ -57,6 +61,10 @@ def _classes(facts: Facts) -> Iterable[Finding]:
         other = next((id for id, v in facts.values.items() if not _has(facts, v, code)), None)
         shown |= {other: f"not {name}"} if other and len(facts.competition.classes) == 1 else {}
     yield Finding("class balance", severity, n, what, remedy, (), shown, detail)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _has(facts: Facts, value: tuple[float, ...], number: int) -> bool:
@@ -86,8 +94,9 @@ def _numbers(facts: Facts, name: str, values: dict[str, float]) -> Iterable[Find
     width = float(np.subtract(*np.quantile(scaled, [0.75, 0.25]))) / 1.349 or float(scaled.std()) or 1.0
     far = np.abs(scaled - middle) / width
     ids = [id for id, z in sorted(zip(values, far, strict=True), key=lambda p: -p[1]) if z > FAR]
-    what = f"{name} runs from {number(points[0])} to {number(points[4])}, "
-    what += f"half of it between {number(points[1])} and {number(points[3])}"
+    what = f"{name} runs from {number(points[0])} to {number(points[4])}, half of it "
+    what += f"between {number(points[1])} and {number(points[3])}" if points[1] < points[3] else ""
+    what += f"and more is {number(points[2])}" if points[1] == points[3] else ""
     what += ", skewed: its logarithm is easier to learn." if skewed else "."
     detail = tuple(f"{label:>12} {'█' * -(-30 * n // max(1, top))} {n}" for label, n, top in _bins(array))
     low, high = np.argsort(array)[:3], np.argsort(array)[-3:]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from PIL import Image
 
 from podium.data.competition import Competition, DataConfig, listed
-from podium.data.patterns import IMAGE_SUFFIXES, file_an_object, files_like, path_rule
+from podium.data.patterns import file_an_object, files_like, id_in, path_rule, row_id
 from podium.data.target_tables import OBJECTS, class_stack, read_labels_of, read_runs, rows_a_label
 from podium.errors import DataError, nearest
 from podium.formats import colours, masks, rle, tables
 from podium.formats import images as image_files
 
+SIGNS = {"1", "-1"}
+"""What a column may write for yes and no, as CelebA's do; one with a 0 or a blank beside them says something else."""
 IGNORED = 255
 """In a map of classes: neither trained on nor scored."""
 
@@ -64,10 +67,11 @@ def find_targets(
 
 def _class_target(competition: Competition, found: Any) -> Target:
     name = str(found.folder_class)
-    if name not in competition.classes:
+    try:
+        return Target(str(found.path), values=(float(_class(name, competition.classes)),))
+    except DataError:
         remedy = nearest(name, list(competition.classes))
         return Target(str(found.path), problem=f"lies in '{name}', which is none of [classes] ({remedy})")
-    return Target(str(found.path), values=(float(competition.classes[name]),))
 
 
 def mask_targets(patterns: list[str], spec: DataConfig, data: Path, prefixes: Sequence[str] = ()) -> dict[str, Target]:
@@ -87,7 +91,7 @@ def mask_targets(patterns: list[str], spec: DataConfig, data: Path, prefixes: Se
             name = match.groupdict().get("class")
             if name in spec.exclude_classes:
                 continue
-            id = prefix + match["id"]
+            id = prefix + str(id_in(match, spec.image_id))
             known = found.get(id)
             if name is None and file_an_object(pattern) and spec.mask_values in ("0/1", "0/max"):
                 name = ""
@@ -95,9 +99,7 @@ def mask_targets(patterns: list[str], spec: DataConfig, data: Path, prefixes: Se
                 others = known.class_masks if known else ()
                 found[id] = Target(str(path), class_masks=(*others, (name, path)))
             elif known is not None:
-                raise DataError(
-                    f"two masks for the id '{match['id']}'", where=path, remedy=f"move it or {known.mask} away"
-                )
+                raise DataError(f"two masks for the id '{id}'", where=path, remedy=f"move it or {known.mask} away")
             else:
                 found[id] = Target(str(path), mask=path)
     if not found:
@@ -118,18 +120,20 @@ def _rle_targets(competition: Competition, data: Path) -> dict[str, Target]:
 def _table_targets(competition: Competition, data: Path) -> dict[str, Target]:
     spec, path = competition.data, data / str(competition.data.train_csv)
     if rows_a_label(competition):
-        labels = read_labels_of(competition, data, stem_of)
+        labels = read_labels_of(competition, data, id_reader(spec))
         return {
             id: Target(str(path), problem=v) if isinstance(v, str) else Target(str(path), values=v)
             for id, v in labels.items()
         }
     table = tables.read_csv(path)
-    ids = [stem_of(v) for v in tables.unique_ids(table, str(spec.id_column), path)]
+    ids = list(map(id_reader(spec), tables.unique_ids(table, str(spec.id_column), path)))
     own = [] if spec.inputs_csv else spec.inputs
     for name in (*spec.targets, *own):
         tables.column(table, name, path)
     inputs = table.select(own).rows() if own else [()] * len(ids)
     found = {}
+    signed = [name for name in spec.targets if competition.task == "classification" and set(table[name]) == SIGNS]
+    table = table.with_columns(pl.col(signed).replace({"-1": "0"}))
     for id, row, extra in zip(ids, table.select(spec.targets).rows(), inputs, strict=True):
         target = Target(str(path), inputs=tuple(str(v) for v in extra))
         try:
@@ -139,10 +143,9 @@ def _table_targets(competition: Competition, data: Path) -> dict[str, Target]:
     return found
 
 
-def stem_of(text: str) -> str:
-    """An id as a table spells it, without an image's ending."""
-    path = Path(text)
-    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else text
+def id_reader(spec: DataConfig) -> Callable[[str], str]:
+    """The function from what a table writes to an id of these images, as `row_id` has it."""
+    return row_id([*listed(spec.train_images), *listed(spec.test_images)], spec.image_id)
 
 
 def values_of(competition: Competition, row: tuple[str, ...]) -> tuple[float, ...]:
@@ -190,6 +193,8 @@ def _flag(text: str, column: str) -> float:
 
 def _class(text: str, classes: Mapping[str, int]) -> int:
     if text not in classes:
+        if text.isdecimal() and int(text) in classes.values():  # where a file beside the table names the numbers
+            return int(text)
         raise DataError(f"'{text}' is none of [classes]")
     return classes[text]
 

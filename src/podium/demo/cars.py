@@ -5,7 +5,6 @@ In the likeness of Kaggle's Carvana: 16 views of each car, masks as palette GIFs
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
+from podium.cores import usable_cores
 from podium.demo.shapes import BODIES, Body, Colour, Floats, Mesh, car_mesh, deck_height, f32
 from podium.demo.studio import GRAIN_ZERO, Bytes, Camera, backdrop, floor_marks, grain, paint, shadow
 from podium.errors import DataError
@@ -291,7 +291,7 @@ def _draw_all(folder: Path, cars: Sequence[Car], train_cars: int, size: tuple[in
     def draw(i: int) -> list[tuple[str, str]]:
         return [_draw(folder, cars[i], view, size, train=i < train_cars) for view in range(1, VIEWS + 1)]
 
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:  # a car a thread shares its backdrop
+    with ThreadPoolExecutor(max_workers=min(usable_cores(), 8)) as pool:  # a car a thread shares its backdrop
         drawn = track(pool.map(draw, range(len(cars))), "drawing cars", len(cars))
         return [row for rows in drawn for row in rows]
 

@@ -72,20 +72,17 @@ class Blended:
             return np.asarray(self.combiner(values.astype(np.float64))[0], np.float32)
         if row in self._mixed:
             return self._mixed[row]
-        found = self._pixels(id, self._shape(row))
+        combiner, sources = self.combiner, self.sources
+        assert isinstance(combiner, Mean | Stack)
+        if isinstance(combiner, Mean):
+            shares = combiner.shares
+            sources = [s for s, k in zip(sources, shares, strict=True) if k]
+            combiner = Mean(np.array([k for k in shares if k], np.int64))
+        found = combiner.pixels([source.pixels(id, self._shape(row)) for source in sources])
         if found.nbytes <= self.room:
             self.room -= found.nbytes
             self._mixed[row] = found
         return found
-
-    def _pixels(self, id: str, shape: tuple[int, int]) -> Array:
-        """8-bit probabilities of the mixture."""
-        if isinstance(self.combiner, Stack):
-            return self.combiner.pixels([source.pixels(id, shape) for source in self.sources])
-        assert isinstance(self.combiner, Mean)
-        used = [(s, k) for s, k in zip(self.sources, self.combiner.shares, strict=True) if k]
-        mean = Mean(np.array([k for _, k in used], np.int64))
-        return mean.pixels([source.pixels(id, shape) for source, _ in used])
 
 
 @dataclass

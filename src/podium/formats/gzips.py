@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +10,7 @@ from typing import IO
 
 from isal import isal_zlib
 
+from podium.cores import usable_cores
 from podium.errors import DataError
 
 BLOCK = 1 << 19
@@ -35,7 +35,7 @@ class GzipWriter:
         self._out, self._crc, self._size = out, 0, 0
         self._parts: list[bytes] = []
         self._waiting = 0  # bytes in parts
-        self._pool = ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), thread_name_prefix="gzip")
+        self._pool = ThreadPoolExecutor(workers or min(8, usable_cores()), thread_name_prefix="gzip")
         self._pending: deque[Future[bytes]] = deque()
         self._out.write(_HEADER)
 

@@ -237,9 +237,12 @@ class _Scan:
         return value
 
     def _names(self, line: int, text: str, column: str) -> str | None:
-        known, by = self.fmt.classes, self.fmt.separator
-        given = [t.strip() for t in text.split(by if by.strip() else None)] if by else [text]
-        odd = next((t for t in given if known and t not in known and (t or not by)), None)
+        known, given = self.fmt.classes, self.fmt.names_in(text)
+        if len(given) > self.fmt.guesses > 1 or (self.fmt.guesses > 1 and not given):
+            found, remedy = f"{len(given)} guesses", f"write 1 to {self.fmt.guesses}, the likeliest first"
+            self.add("name", line, column, text, found, remedy)
+            return None
+        odd = next((t for t in given if known and t not in known and (t or not self.fmt.separator)), None)
         if odd is None:
             return text
         self.add("name", line, column, odd, f"'{odd}' is no class", nearest(odd, known) or "write one of the classes")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from podium.config import Config
+from podium.cores import usable_cores
 from podium.errors import SubmissionError, nearest
 from podium.files import open_atomic
 from podium.formats import rle
@@ -31,7 +31,7 @@ PackedMask = tuple[bytes, Packed, int]
 TOGETHER = 16
 """Masks that a thread turns into text at a time."""
 
-_THREADS = max(1, min(8, os.cpu_count() or 1))
+_THREADS = max(1, min(8, usable_cores()))
 
 
 class SubmissionFormat(Config):
@@ -58,6 +58,9 @@ class SubmissionFormat(Config):
         (), description="how the file spells classes, in the order of [classes], where it does: rows a class, or names"
     )
     separator: str | None = Field(None, min_length=1, description="names: what separates several of one sample")
+    guesses: int = Field(
+        1, ge=1, le=100, description="names, of samples of one class: how many guesses a row has, the likeliest first"
+    )
 
     @field_validator("id")
     @classmethod
@@ -93,7 +96,9 @@ class SubmissionFormat(Config):
                 raise ValueError("submission.classes, each once, since each class has a row")
             if len(self.value_columns) > 1 or self.format not in ("rle", "probs", "values"):
                 raise ValueError("one value column of rle, probs or values, since each class has a row")
-        elif self.format in ("rle_objects", "names") and len(self.value_columns) > 1:
+        if self.guesses > 1 and self.format != "names":
+            raise ValueError('submission.guesses with submission.format = "names" only')
+        if not self.row_a_class and self.format in ("rle_objects", "names") and len(self.value_columns) > 1:
             raise ValueError(f"one value column, since the format is {self.format}")
         return self
 
@@ -102,12 +107,19 @@ class SubmissionFormat(Config):
         """A file says value_column, or value_columns where there are several, and nothing of what it has not."""
         tree: dict[str, Any] = handler(self)
         tree.pop("value_column" if len(self.value_columns) > 1 else "value_columns", None)
+        if self.guesses == 1:
+            tree.pop("guesses", None)
         return {key: value for key, value in tree.items() if value is not None and value not in ((), [])}
 
     @property
     def row_a_class(self) -> bool:
         """Whether a sample has a row for each of `classes`."""
         return self.class_column is not None or "{class}" in self.id
+
+    def names_in(self, text: str) -> list[str]:
+        """The names of classes in a field, of which it may have several."""
+        by = self.separator or (" " if self.guesses > 1 else None)
+        return [t.strip() for t in text.split(by if by.strip() else None)] if by else [text]
 
     @property
     def width(self) -> int:

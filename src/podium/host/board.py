@@ -15,11 +15,10 @@ from podium.errors import BoardError, SubmissionError
 from podium.formats.submission import SubmissionFormat
 from podium.host.grading import Classes, Sees, grade
 from podium.host.solution import Solution, read_solution, truth_format
-from podium.host.store import BoardStore, Entry, day_of
+from podium.host.store import DATABASE, BoardStore, Entry, day_of
 from podium.metrics import Metric
 
 SOLUTION = "solution.csv"
-DATABASE = "board.db"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -196,19 +197,30 @@ def _numbered(objects: Values, shape: tuple[int, int], order: rle.Order) -> NDAr
 def _table(rows: Any, fmt: SubmissionFormat, classes: Classes, truth: bool) -> Array:
     """The values of all samples, as metrics of tables want them."""
     if fmt.format == "names":
-        return _of_names([row[0] for row in rows], fmt, classes)
+        return _of_names([row[0] for row in rows], fmt, classes, truth)
     table = np.array(rows, np.float64).reshape(len(rows), -1)
     if table.shape[1] == 1:
         return table[:, 0]
     return table.argmax(axis=1) if truth and fmt.format == "probs" and classes.labels == "one" else table
 
 
-def _of_names(texts: list[str], fmt: SubmissionFormat, classes: Classes) -> Array:
+def _of_names(texts: list[str], fmt: SubmissionFormat, classes: Classes, truth: bool) -> Array:
     order = {name: k for k, name in enumerate(fmt.classes or classes.names)}
-    if classes.labels == "one":
+    if classes.labels == "one" and (truth or fmt.guesses == 1):
         return np.array([order[text] for text in texts])
+    if classes.labels == "one":
+        return _of_guesses([[order[t] for t in fmt.names_in(text)] for text in texts], len(order))
     by = fmt.separator or " "
     table = np.zeros((len(texts), len(order)), np.int64)
     for row, text in zip(table, texts, strict=True):
         row[[order[t.strip()] for t in text.split(by if by.strip() else None) if t.strip()]] = 1
+    return table
+
+
+def _of_guesses(rows: Sequence[Sequence[int]], n: int) -> Array:
+    """Guesses as scores of classes, shape (N, n): 1 for the first of a row, 1/2 for the second, 0 for no guess."""
+    table = np.zeros((len(rows), n))
+    for row, guesses in zip(table, rows, strict=True):
+        for rank, k in enumerate(guesses, 1):
+            row[k] = max(row[k], 1 / rank)
     return table

@@ -19,7 +19,7 @@ from podium.data.prepare import decode_sample, pixel_digest
 from podium.data.samples import Sample, list_samples, merge_groups
 from podium.data.store import ordered_map
 from podium.data.target_tables import form_of
-from podium.data.targets import class_order, stem_of
+from podium.data.targets import class_order, id_reader
 from podium.errors import DataError, PodiumError
 from podium.files import building, write_atomic
 from podium.formats import tables
@@ -32,6 +32,7 @@ from podium.progress import say, track
 GROUPING = ("group", "group_csv", "group_id_column", "group_column")
 PLACES = (
     *("train_images", "val_images", "train_list", "val_list", "train_masks", "test_images", "test_masks"),
+    *("image_id", "test_inputs_csv", "test_inputs_id_column", "test_inputs", "test_values"),
     "sample_submission",
 )
 """Keys of [data] that say where things lie, which the new layout sets anew."""
@@ -148,8 +149,10 @@ def _write_targets(competition: Competition, source: Path, folder: Path, train: 
         form = form_of(spec, competition.submission) if spec.train_rle else None
         column = tables.column(table, form.id_column if form else str(spec.id_column), source / name).to_list()
         spelt = form or SubmissionFormat(id=spec.id or "{id}", classes=tuple(competition.classes))
-        ids = {s.id for s in train}
-        own = [(split := spelt.split_id(row)) is not None and stem_of(split[0]) in ids for row in column]
+        ids, read = {s.id for s in train}, id_reader(spec)
+        own = [(split := spelt.split_id(row)) is not None and read(split[0]) in ids for row in column]
+        if spec.train_csv and any("/" in row for row in column):  # in the new layout there is none
+            table = table.with_columns(pl.Series(str(spec.id_column), list(map(read, column))))
         _write_frame(folder / name, table.filter(pl.Series(own, dtype=pl.Boolean)))
         return {}
     return {} if spec.class_folders else lay_out_masks(competition, folder, train)

@@ -29,7 +29,8 @@ def lay_out_images(
 ) -> dict[str, object]:
     """Link the images of both sides, and give the keys of [data] that say where they lie."""
     views, by_class = competition.data.views, competition.data.class_folders
-    names = {float(number): name for name, number in competition.classes.items()}
+    # a folder may be called by its class's number too; a name that a JSON file gives may be none for a folder
+    names = {float(n): str(n) if "/" in name else name for name, n in competition.classes.items()}
     for side, samples in (("train", train), ("test", test)):
         for sample in samples:
             home = folder / side / (names[sample.values[0]] if by_class and side == "train" else "")

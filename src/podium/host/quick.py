@@ -20,6 +20,9 @@ Longs = npt.NDArray[np.int64]
 PIECE = 4 << 20
 """Bytes read at a time."""
 
+PAD = 64
+"""Bytes on either side of a piece that may be looked at, whatever is in them."""
+
 LONGEST_LINE = 256 << 20
 """Bytes of one row; no mask has so many runs."""
 
@@ -42,19 +45,21 @@ def quick_counts(path: Path, solution: Solution, fmt: SubmissionFormat) -> Longs
 class _Pass:
     def __init__(self, solution: Solution, fmt: SubmissionFormat, truth: MappedRuns) -> None:
         self.fmt, self.truth = fmt, truth
-        labels = fmt.classes if fmt.row_a_class else ("",)
+        labels, samples = fmt.classes if fmt.row_a_class else ("",), (*solution.ids, *solution.ignored)
         spelt = [
             f"{fmt.row_id(sample, label)},{f'{label},' if fmt.class_column else ''}".encode()
-            for sample, label in itertools.product(solution.ids, labels)
+            for sample, label in itertools.product(samples, labels)
         ]
         self.row_of = {text: n for n, text in enumerate(spelt)}
         self.commas = 2 if fmt.class_column else 1
-        sides = np.array([solution.shapes[sample] for sample in solution.ids], np.int64)
+        sides = np.array([solution.shapes.get(sample, (0, 0)) for sample in samples], np.int64).reshape(-1, 2)
         self.sizes = np.repeat(sides[:, 0] * sides[:, 1], truth.masks)
         self.counts = np.zeros((len(spelt), 2), np.int64)
         self.seen = np.zeros(len(spelt), bool)
         self.numbers = np.empty(0, np.int64)
-        self.plain = len(self.row_of) == len(spelt) == len(truth.areas) and not solution.ignored
+        none = np.zeros(len(solution.ignored) * truth.masks, np.int64)  # no runs: in order they have to be all the same
+        self.begins, self.ends = np.append(truth.begins, none), np.append(truth.ends, none)
+        self.plain = len(self.row_of) == len(spelt) == len(self.begins) and bool(sides.all())
 
     def run(self, path: Path) -> Longs | None:
         """The counts, if every row is there once and in order."""
@@ -72,67 +77,74 @@ class _Pass:
                 good = self._read(f)
         if not good or not self.seen.all():
             return None
-        n = len(self.seen)
-        table = np.column_stack([self.counts, self.truth.areas])
+        n = len(self.truth.areas)
+        table = np.column_stack([self.counts[:n], self.truth.areas])
         return table if self.truth.masks == 1 else table.reshape(n // self.truth.masks, self.truth.masks, 3)
 
     def _read(self, f: IO[bytes]) -> bool:
-        pieces = _pieces(f)
-        head = next(pieces, b"")
-        line, _, rest = head.partition(b"\n")
-        if line.rstrip(b"\r").removeprefix(b"\xef\xbb\xbf") != ",".join(self.fmt.columns).encode():
-            return False
-        return all(self._piece(piece) for piece in itertools.chain([rest], pieces))
+        head = ",".join(self.fmt.columns).encode()
+        for n, (room, begin, end) in enumerate(_pieces(f)):
+            start = begin
+            if n == 0:
+                start = room.find(b"\n", begin, end) + 1
+                line = bytes(room[begin : start - 1])
+                if not start or line.rstrip(b"\r").removeprefix(b"\xef\xbb\xbf") != head:
+                    return False
+            if not self._piece(room, start, end):
+                return False
+        return True
 
-    def _piece(self, data: bytes) -> bool:
+    def _piece(self, room: bytearray, at: int, stop: int) -> bool:
         """Count whole lines; False at the first that is not plain."""
-        if b'"' in data:
-            return False
-        rows, starts, ends, at = [], [], [], 0
-        while at < len(data):
-            end = data.find(b"\n", at)
-            end = len(data) if end < 0 else end
+        rows, starts, ends = [], [], []
+        while at < stop:
+            end = room.find(b"\n", at, stop)
+            end = stop if end < 0 else end
             value = at
             for _ in range(self.commas):
-                value = data.find(b",", value, end) + 1
+                value = room.find(b",", value, end) + 1
                 if not value:
                     return False
-            row = self.row_of.get(data[at:value])
+            row = self.row_of.get(bytes(room[at:value]))
             if row is None or self.seen[row]:
                 return False
             self.seen[row] = True
             rows.append(row)
             starts.append(value)
-            ends.append(end - (data[end - 1] == 13))  # of a line that ends with CR and LF
+            ends.append(end - (room[end - 1] == 13))  # of a line that ends with CR and LF
             at = end + 1
-        return self._counted(data, rows, starts, ends)
+        return self._counted(room, rows, starts, ends)
 
-    def _counted(self, data: bytes, rows: list[int], starts: list[int], ends: list[int]) -> bool:
+    def _counted(self, room: bytearray, rows: list[int], starts: list[int], ends: list[int]) -> bool:
         from podium.host import run_kernels
 
-        text, truth = np.frombuffer(data + b"\n", np.uint8), self.truth
+        text, truth = np.frombuffer(room, np.uint8), self.truth
         begin, stop, row = (np.array(part, np.int64) for part in (starts, ends, rows))
-        if len(self.numbers) <= len(data) // 2:
-            self.numbers = np.empty(len(data) // 2 + 1, np.int64)
+        if len(self.numbers) <= len(room) // 2:
+            self.numbers = np.empty(len(room) // 2 + 1, np.int64)
         bad = run_kernels.score_rows(
-            text, begin, stop, row, truth.offsets, truth.runs, self.sizes, self.numbers, self.counts
+            text, begin, stop, row, self.begins, self.ends, truth.runs, self.sizes, self.numbers, self.counts
         )
         truth.let_go()
         return bad < 0
 
 
-def _pieces(f: IO[bytes]) -> Iterator[bytes]:
-    """The file in pieces of whole lines."""
-    kept = b""
-    while data := f.read(PIECE):
-        end = data.rfind(b"\n") + 1
-        if not end:
-            kept += data
-            if len(kept) > LONGEST_LINE:
-                yield kept  # and be refused: it is no row
-                return
-            continue
-        yield kept + data[:end]
-        kept = data[end:]
-    if kept:
-        yield kept
+def _pieces(f: IO[bytes]) -> Iterator[tuple[bytearray, int, int]]:
+    """The file in pieces of whole lines: a room that is used again, with space on either side, and from where to where
+    in it the piece is."""
+    room, begin, end = bytearray(PAD + PIECE + PAD), PAD, PAD
+    while got := f.readinto(memoryview(room)[end : len(room) - PAD]):  # type: ignore[attr-defined]
+        end += got
+        whole = room.rfind(b"\n", begin, end) + 1
+        if whole:
+            yield room, begin, whole
+            room[begin : begin + end - whole] = room[whole:end]
+            end = begin + end - whole
+        elif end == len(room) - PAD:
+            if len(room) > LONGEST_LINE:
+                break  # and be refused: it is no row
+            larger = bytearray(2 * len(room))
+            larger[begin:end] = room[begin:end]
+            room = larger
+    if end > begin:
+        yield room, begin, end

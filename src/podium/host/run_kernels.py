@@ -2,14 +2,69 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
 
 from podium.formats.jit import jit
+
+_1 = np.uint64(1)
+_LOW, _TENS = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(10 * 2**8 + 1)
+_PAIRS, _HUNDREDS = np.uint64(0x00FF00FF00FF00FF), np.uint64(100 * 2**16 + 1)
+_FOURS, _TEN_THOUSANDS = np.uint64(0x0000FFFF0000FFFF), np.uint64(10_000 * 2**32 + 1)
 
 Bytes = npt.NDArray[np.uint8]
 Longs = npt.NDArray[np.int64]
 Ints = npt.NDArray[np.int32]
+
+
+def _eight_code(_: Any, text: Any, at: Any) -> Any:
+    """Eight bytes of a text from a place as one number, the first byte the lowest: numba runs on such machines only."""
+
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return _loaded(context, builder, signature, given, ir.IntType(64))
+
+    return types.uint64(text, at), code
+
+
+def _blanks_code(_: Any, text: Any, at: Any) -> Any:
+    """Of 64 bytes from a place a bit each, twice: whether it is a blank, and whether it is no digit."""
+
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        kind = ir.VectorType(ir.IntType(8), 64)
+        there = _loaded(context, builder, signature, given, kind)
+        blank = builder.icmp_unsigned("==", there, ir.Constant(kind, [32] * 64))
+        odd = builder.icmp_unsigned(">", builder.sub(there, ir.Constant(kind, [48] * 64)), ir.Constant(kind, [9] * 64))
+        bits = [builder.bitcast(found, ir.IntType(64)) for found in (blank, odd)]
+        return context.make_tuple(builder, signature.return_type, bits)
+
+    return types.UniTuple(types.uint64, 2)(text, at), code  # type: ignore[no-untyped-call]
+
+
+def _first_bit_code(_: Any, word: Any) -> Any:
+    """The place of the lowest bit that is set; some is."""
+
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return builder.cttz(given[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(word), code
+
+
+_eight: Any = intrinsic(_eight_code)
+_blanks: Any = intrinsic(_blanks_code)
+_first_bit: Any = intrinsic(_first_bit_code)
+
+
+def _loaded(context: Any, builder: Any, signature: Any, given: Any, kind: Any) -> Any:
+    text = context.make_array(signature.args[0])(context, builder, given[0])
+    place = builder.bitcast(builder.gep(text.data, [given[1]]), kind.as_pointer())
+    found = builder.load(place)
+    found.align = 1
+    return found
 
 
 @jit
@@ -18,7 +73,8 @@ def score_rows(
     starts: Longs,
     ends: Longs,
     rows: Longs,
-    offsets: Longs,
+    begins: Longs,
+    stops: Longs,
     runs: Ints,
     sizes: Longs,
     numbers: Longs,
@@ -27,10 +83,10 @@ def score_rows(
     """Count the pixels that each row of a submission shares with the truth.
 
     Args:
-        text: The file, or a piece of it with whole lines, and a byte more.
-        starts, ends: Where the runs of each row are in it; the byte at an end is no digit.
+        text: The file, or a piece of it with whole lines, with 64 bytes more on either side, whatever is in them.
+        starts, ends: Where the runs of each row are in it.
         rows: Which mask each row is about.
-        offsets: Where the runs of each mask begin in ``runs``, and one more.
+        begins, stops: Where the runs of each mask are in ``runs``.
         runs: Start (from 0), end of every hidden run, shape (R, 2), ascending within a mask.
         sizes: Pixels of each mask.
         numbers: Room for the numbers of one row.
@@ -48,7 +104,7 @@ def score_rows(
         area = _spans(given, sizes[mask])
         if area < 0:
             return r
-        out[mask, 0], out[mask, 1] = _common(given, runs, offsets[mask], offsets[mask + 1]), area
+        out[mask, 0], out[mask, 1] = _common(given, runs, begins[mask], stops[mask]), area
     return -1
 
 
@@ -56,24 +112,45 @@ def score_rows(
 def _read(text: Bytes, i: int, n: int, out: Longs) -> int:
     """The numbers of a text with one blank between two; how many, or -1 if it is not like that.
 
-    A digit at a time: words of eight bytes at once were measured to take half as long again, for the numbers are short
-    and each waits for the end of the one before it.
+    Sixty-four bytes are looked at at once for where numbers end, so that no number waits for the end of the one before
+    it; then each is read from the eight bytes before its end.
+
+    Source: Langdale & Lemire 2019, Parsing gigabytes of JSON per second (arXiv 1902.08318), for the first; Lemire,
+    Quickly parsing eight digits (2018), for the second.
     """
-    count = 0
-    while i < n:
-        value, first = 0, i
-        while True:
-            digit = int(text[i]) - 48
-            if digit < 0 or digit > 9:
-                break
-            value = 10 * value + digit
-            i += 1
-        if i == first or i - first > 18 or (text[i] != 32 and i < n):
+    if i == n:
+        return 0
+    count, first = 0, i
+    for base in range(i, n + 1, 64):
+        blank, odd = _blanks(text, base)
+        if n - base < 64:  # the last one: it ends with the text
+            end = _1 << np.uint64(n - base)
+            blank, odd = (blank & (end - _1)) | end, (odd & (end - _1)) | end
+        if blank != odd:
             return -1
-        out[count] = value
-        count += 1
-        i += 1
+        while blank:
+            stop = base + int(_first_bit(blank))
+            blank &= blank - _1
+            digits = stop - first
+            if digits < 1 or digits > 16:
+                return -1
+            value = _number(_eight(text, stop - 8), min(digits, 8))
+            if digits > 8:
+                value += 100_000_000 * _number(_eight(text, stop - 16), digits - 8)
+            out[count] = value
+            count += 1
+            first = stop + 1
     return count
+
+
+@jit
+def _number(word: np.uint64, digits: int) -> int:
+    """The number that the last so many of eight bytes spell."""
+    other = np.uint64(64 - 8 * digits)
+    word = (word >> other) << other  # what is before it counts as zeros
+    word = ((word & _LOW) * _TENS) >> np.uint64(8)
+    word = ((word & _PAIRS) * _HUNDREDS) >> np.uint64(16)
+    return int(((word & _FOURS) * _TEN_THOUSANDS) >> np.uint64(32))
 
 
 @jit

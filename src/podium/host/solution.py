@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,13 +96,19 @@ def _rows_of(sample: str, values: Values, fmt: SubmissionFormat) -> list[list[st
     return [[fmt.row_id(sample), *texts]]
 
 
-def read_solution(path: Path, fmt: SubmissionFormat, shapes: Shapes | None = None) -> Solution:
+Keep = Callable[[Runs], Any]
+
+
+def read_solution(
+    path: Path, fmt: SubmissionFormat, shapes: Shapes | None = None, keep: Keep | None = None
+) -> Solution:
     """Read hidden labels; rows whose Usage is "Ignored" do not score.
 
     Args:
         path: The CSV file, gzipped or not.
         fmt: The submission format, whose columns, ids and order it shares.
         shapes: (height, width) of each sample, for a file without these columns.
+        keep: Of run-length masks: puts the runs of one somewhere, and what it returns stands for them in the solution.
 
     Raises:
         DataError: naming file and line, if a column is missing, an id is double or misspelt, a mask is no mask of
@@ -120,7 +127,7 @@ def read_solution(path: Path, fmt: SubmissionFormat, shapes: Shapes | None = Non
                 expected=",".join(wanted),
                 remedy="add it: Public, Private or Ignored for each row" if name == "Usage" else nearest(name, names),
             )
-    reader = _Reader(path, fmt, {} if sized else dict(shapes or {}))
+    reader = _Reader(path, fmt, {} if sized else dict(shapes or {}), keep)
     for line, fields in rows:
         if len(fields) != len(names):
             raise ragged(path, line, len(fields), len(names))
@@ -129,8 +136,11 @@ def read_solution(path: Path, fmt: SubmissionFormat, shapes: Shapes | None = Non
 
 
 class _Reader:
-    def __init__(self, path: Path, fmt: SubmissionFormat, shapes: dict[str, tuple[int, int]]) -> None:
-        self.path, self.fmt, self.shapes = path, fmt, shapes
+    def __init__(
+        self, path: Path, fmt: SubmissionFormat, shapes: dict[str, tuple[int, int]], keep: Keep | None
+    ) -> None:
+        self.path, self.fmt, self.shapes, self.keep = path, fmt, shapes, keep or (lambda runs: runs)
+        self.none = self.keep(_NO_RUNS)
         self.masks = fmt.format.startswith("rle")
         self.lines: dict[tuple[str, str], int] = {}
         self.found: dict[str, dict[str, Values]] = {}
@@ -166,7 +176,7 @@ class _Reader:
         if self.masks:
             height, width = self.shapes[sample]
             try:
-                return tuple(parse(text, height * width) for text in texts)
+                return tuple(self.keep(parse(text, height * width)) for text in texts)
             except RleError as error:
                 raise DataError(error.found, where=f"{where}, '{row_id}'", expected=error.expected) from None
         if self.fmt.format == "names":
@@ -196,7 +206,7 @@ class _Reader:
         missing = [c for c in self.fmt.classes if c not in rows]
         if missing and not self.masks:
             raise DataError(f"'{sample}' has no row for '{missing[0]}'", where=self.path)
-        return tuple(rows[c][0] if c in rows else _NO_RUNS for c in self.fmt.classes)  # type: ignore[return-value]
+        return tuple(rows[c][0] if c in rows else self.none for c in self.fmt.classes)  # type: ignore[return-value]
 
 
 def _side(values: dict[str, str], name: str, where: str) -> int:

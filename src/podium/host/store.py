@@ -13,6 +13,9 @@ from typing import Literal
 from podium.errors import BoardError, BusyError, PodiumError, StorageError
 from podium.files import locked
 
+DATABASE = "board.db"
+"""Where a workspace's own board keeps its submissions, in `board/`."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS submissions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

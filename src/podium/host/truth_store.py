@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import mmap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import overload
+from typing import IO, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from podium.files import MARKER, building, is_complete
 from podium.formats.preflight import Values
-from podium.host.solution import Solution
+from podium.formats.submission import SubmissionFormat
+from podium.host.solution import Solution, read_solution
 
 Longs = npt.NDArray[np.int64]
+
+RUNS = "runs.bin"
 
 LONGEST = 2**31 - 1
 """Pixels of a mask, so that positions fit 32 bits."""
@@ -27,14 +31,15 @@ class MappedRuns(Sequence[Values]):
     """The runs of every sample, K masks each; a sequence as `Solution.truth` is.
 
     Attributes:
-        runs: Start (from 0), end, int32 of shape (R, 2): of all masks, one after the other.
-        offsets: Where the runs of each mask begin, int64 of shape (N K + 1,).
+        runs: Start (from 0), end, int32 of shape (R, 2): of all masks.
+        begins, ends: Where the runs of each mask begin and end in ``runs``, int64 of shape (N K,).
         areas: Pixels of each mask, int64 of shape (N K,).
         masks: K.
     """
 
     runs: npt.NDArray[np.int32]
-    offsets: Longs
+    begins: Longs
+    ends: Longs
     areas: Longs
     masks: int
 
@@ -52,7 +57,7 @@ class MappedRuns(Sequence[Values]):
         return tuple(self._mask(first + k) for k in range(self.masks))
 
     def _mask(self, n: int) -> Longs:
-        runs = self.runs[self.offsets[n] : self.offsets[n + 1]].astype(np.int64)
+        runs = self.runs[self.begins[n] : self.ends[n]].astype(np.int64)
         runs[:, 1] -= runs[:, 0]
         return runs
 
@@ -71,58 +76,120 @@ class MappedRuns(Sequence[Values]):
             source.madvise(mmap.MADV_DONTNEED)
 
 
+class TooLarge(Exception):
+    """A mask whose positions do not fit 32 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A mask whose runs were put away."""
+
+    begin: int
+    end: int
+    area: int
+
+
+class Shelf:
+    """Puts runs away as they come: start (from 0) and end, int32, one after the other."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.count = file, 0
+
+    def keep(self, runs: Longs) -> Kept:
+        """The next mask.
+
+        Raises:
+            TooLarge: if its positions do not fit.
+        """
+        if len(runs) and runs[-1].sum() > LONGEST:
+            raise TooLarge
+        self.file.write(_as_spans(runs).tobytes())
+        begin, self.count = self.count, self.count + len(runs)
+        return Kept(begin, self.count, int(runs[:, 1].sum()))
+
+
+def _as_spans(runs: Longs) -> npt.NDArray[np.int32]:
+    spans = runs.astype(np.int32)
+    spans[:, 1] += spans[:, 0]
+    return spans
+
+
 def mapped(solution: Solution) -> Solution:
-    """The same solution with its runs in arrays; as it is, if samples have different numbers of masks or are large."""
-    masks = {len(values) for values in solution.truth}
-    if len(masks) != 1 or not masks or 0 in masks or any(h * w > LONGEST for h, w in solution.shapes.values()):
+    """The same solution with its runs in arrays; as it is, if it has none, or too large ones, or samples have different
+    numbers of masks."""
+    if isinstance(solution.truth, MappedRuns) or not solution.shapes:
         return solution
-    flat = [np.asarray(runs, np.int64) for values in solution.truth for runs in values]
-    offsets = np.cumsum([0, *(len(runs) for runs in flat)], dtype=np.int64)
-    runs = np.empty((int(offsets[-1]), 2), np.int32)
-    for n, one in enumerate(flat):
-        part = runs[offsets[n] : offsets[n + 1]]
-        part[:, 0], part[:, 1] = one[:, 0], one[:, 0] + one[:, 1]
+    shelf = Shelf(io.BytesIO())
+    try:
+        truth = [tuple(shelf.keep(np.asarray(runs, np.int64)) for runs in values) for values in solution.truth]
+    except TooLarge:
+        return solution
+    if len({len(values) for values in truth}) != 1 or not truth[0]:
+        return solution
+    assert isinstance(shelf.file, io.BytesIO)
+    runs = np.frombuffer(shelf.file.getbuffer(), np.int32).reshape(-1, 2)
     runs.setflags(write=False)  # as a mapped file's are
-    areas = np.array([int(one[:, 1].sum()) for one in flat], np.int64)
-    truth = MappedRuns(runs, offsets, areas, masks.pop())
-    return Solution(solution.ids, solution.shapes, truth, solution.usage, solution.ignored)
+    return _with_runs(solution, truth, runs)
 
 
-def save_runs(solution: Solution, folder: Path, source: Path) -> None:
-    """Write what `open_runs` reads; nothing, if the solution has no runs or not as many masks for each sample.
+def put_on_disk(source: Path, fmt: SubmissionFormat, folder: Path) -> Solution:
+    """Read hidden labels, as `read_solution` does; run-length masks are put into ``folder`` while they are read, for
+    `open_runs`, and stay there. Labels of other kinds, and larger masks, are in memory.
 
     Args:
-        source: The file that it was read from.
+        source: The file that they are in, or one that will be copied.
     """
-    if not solution.shapes:
-        return
-    found = mapped(solution)
-    if not isinstance(found.truth, MappedRuns):
-        return
-    with building(folder, _stamp(source)) as draft:
-        for name in ("runs", "offsets", "areas"):
-            np.save(draft / f"{name}.npy", getattr(found.truth, name))
-        np.save(draft / "ids.npy", np.array([*solution.ids, *solution.ignored]))
-        np.save(
-            draft / "shapes.npy", np.array([solution.shapes.get(i, (0, 0)) for i in (*solution.ids, *solution.ignored)])
-        )
-        np.save(draft / "public.npy", np.array([u == "Public" for u in solution.usage]))
+    if fmt.format != "rle":
+        return read_solution(source, fmt)
+    try:
+        with building(folder, _stamp(source)) as draft:
+            with open(draft / RUNS, "wb") as f:
+                found = read_solution(source, fmt, keep=Shelf(f).keep)
+            runs = _open(draft / RUNS)
+            solution = _with_runs(found, found.truth, runs)  # type: ignore[arg-type]
+            _save(solution, draft)
+        return solution
+    except TooLarge:
+        return read_solution(source, fmt)
+
+
+def _with_runs(solution: Solution, truth: Sequence[Sequence[Kept]], runs: npt.NDArray[np.int32]) -> Solution:
+    flat = [one for values in truth for one in values]
+    begins, ends, areas = (np.array([getattr(k, n) for k in flat], np.int64) for n in ("begin", "end", "area"))
+    return replace(solution, truth=MappedRuns(runs, begins, ends, areas, len(truth[0])))
+
+
+def _save(solution: Solution, folder: Path) -> None:
+    truth, ids = solution.truth, [*solution.ids, *solution.ignored]
+    assert isinstance(truth, MappedRuns)
+    np.save(folder / "masks.npy", np.column_stack([truth.begins, truth.ends, truth.areas]))
+    np.save(folder / "ids.npy", np.array(ids))
+    np.save(folder / "shapes.npy", np.array([solution.shapes.get(i, (0, 0)) for i in ids]))
+    np.save(folder / "public.npy", np.array([u == "Public" for u in solution.usage]))
 
 
 def open_runs(folder: Path, source: Path) -> Solution | None:
     """A solution whose runs are mapped from the disk; None if there are none in ``folder``, or ``source`` is not what
     they were made from any more."""
-    if not is_complete(folder) or (folder / MARKER).read_text() != _stamp(source):
+    if not is_complete(folder) or (folder / MARKER).read_text() != _stamp(source) or not (folder / RUNS).exists():
         return None
     ids = np.load(folder / "ids.npy").tolist()
     public = np.load(folder / "public.npy")
     shapes = {i: (h, w) for i, (h, w) in zip(ids, np.load(folder / "shapes.npy").tolist(), strict=True) if h}
-    offsets, areas = np.load(folder / "offsets.npy"), np.load(folder / "areas.npy")
-    runs = np.load(folder / "runs.npy", mmap_mode="r")
+    begins, ends, areas = (np.ascontiguousarray(c) for c in np.load(folder / "masks.npy").T)
     n = len(public)
-    truth = MappedRuns(np.asarray(runs), offsets, areas, len(areas) // n)
+    truth = MappedRuns(_open(folder / RUNS), begins, ends, areas, len(areas) // n)
     usage = tuple("Public" if p else "Private" for p in public.tolist())
     return Solution(tuple(ids[:n]), shapes, truth, usage, tuple(ids[n:]))
+
+
+def _open(path: Path) -> npt.NDArray[np.int32]:
+    """Runs mapped from a file; an empty one cannot be."""
+    if not path.stat().st_size:
+        runs = np.empty((0, 2), np.int32)
+        runs.setflags(write=False)
+        return runs
+    return np.asarray(np.memmap(path, np.int32, "r")).reshape(-1, 2)
 
 
 def _stamp(source: Path) -> str:

@@ -103,9 +103,10 @@ def _answers_of_values(task: TableTask, fmt: SubmissionFormat) -> Callable[[Arra
 def _names(task: TableTask, fmt: SubmissionFormat) -> Callable[[Array], Answer]:
     spelt = list(fmt.classes) or task.names
     _require(task.competition.task == "classification" and len(spelt) == task.outputs > 1, fmt, "values, or probs")
-    if task.competition.labels == "one":
-        return lambda probs: (spelt[int(probs.argmax())],)
     between = fmt.separator or " "
+    if task.competition.labels == "one":
+        most = fmt.guesses
+        return lambda probs: (between.join(spelt[int(k)] for k in np.argsort(-probs, kind="stable")[:most]),)
     return lambda probs: (between.join(name for name, p in zip(spelt, probs, strict=True) if p > 0.5),)
 
 

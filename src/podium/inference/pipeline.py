@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from podium.data.cores import usable_cores
+from podium.cores import usable_cores
 from podium.data.geometry import Canvas
 from podium.data.loader import neighbours, single_thread_cv2
 from podium.data.store import ordered_map

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,6 +20,7 @@ from podium.ledger.changes import Change, change_text
 from podium.ledger.fold_runs import FoldRun, finished_runs, pooled_score
 from podium.ledger.verdict import CAREFUL, RULE, Rule, Verdict
 from podium.metrics import get_metric
+from podium.progress import counted, duration
 from podium.recipe import Recipe
 
 FOLDER = re.compile(r"(\d{4,9})-([a-z0-9][a-z0-9_-]*)")
@@ -133,6 +134,11 @@ class Attempt:
         """Its finished fold runs."""
         return finished_runs(self.folder)
 
+    @property
+    def own_runs(self) -> list[FoldRun]:
+        """Those that it trained itself, not only predicted anew with another's weights."""
+        return [run for run in self.runs if run.trained_in == f"{self.folder.name}/{run.folder.name}"]
+
     def trained_folds(self, seed: int = 0) -> set[int]:
         """Folds that have a finished run of ``seed``."""
         return {run.fold for run in self.runs if run.seed == seed}
@@ -146,6 +152,9 @@ class Attempt:
         runs = [run for run in self.runs if run.seed == seed]
         if not runs:
             raise LedgerError("no fold of it is trained", where=self.folder, remedy=f"run: podium resume {self.id}")
+        return self._out_of_fold(runs)
+
+    def _out_of_fold(self, runs: Sequence[FoldRun]) -> pl.DataFrame:
         table = pl.concat([run.scores() for run in runs])
         if table["id"].is_duplicated().any():
             twice = table.filter(table["id"].is_duplicated())["id"][0]
@@ -159,14 +168,28 @@ class Attempt:
     @property
     def cv(self) -> float | None:
         """The metric over the out-of-fold samples so far, all folds together; None before the first fold."""
-        runs = [run for run in self.runs if run.seed == 0]
+        return self.cv_over(self.trained_folds())
+
+    def cv_over(self, folds: Collection[int]) -> float | None:
+        """The metric over the out-of-fold samples of those folds that are trained; None if none is."""
+        runs = [run for run in self.runs if run.seed == 0 and run.fold in folds]
         if not runs:
             return None
         name = str(runs[0].facts.get("metric", ""))  # a mean of scores needs none
         metric = get_metric(name, f"{runs[0].folder}/run.toml", self.folder.parents[1]) if name else None
         if (metric is None or metric.mean_over_samples) and all(run.samples for run in runs):
             return sum(run.score * run.samples for run in runs) / sum(run.samples for run in runs)
-        return pooled_score(self.out_of_fold(), metric)
+        return pooled_score(self._out_of_fold(runs), metric)
+
+    def told(self, metric: str, parent: Attempt | None) -> str:
+        """What it scores over the folds it has, beside its parent on the same, and how long that took."""
+        folds = self.trained_folds()
+        beside = parent.cv_over(folds) if parent and folds <= parent.trained_folds() else None
+        score = "-" if self.cv is None else f"{self.cv:.5f}"
+        told = f"CV {metric}: {score} over {counted(len(folds), 'fold')}"
+        told += "" if beside is None else f" (its parent on the same: {beside:.5f})"
+        done = "trained" if self.own_runs or not self.runs else "nothing trained; predicted anew in"
+        return f"{told}, {done} {duration(self.seconds)}"
 
     @property
     def seconds(self) -> float:

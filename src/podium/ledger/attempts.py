@@ -98,7 +98,7 @@ class Attempts:
             code: {as the recipe names it: hash} of the user's Python files.
         """
         wanted = sameness(recipe, folds, code)
-        alike = self._readable(row["folder"] for row in self.index.entries() if row["same"] == wanted)
+        alike = self._readable(row.folder for row in self.index.rows() if not row.damage and row.same == wanted)
         return [a for a in alike if (a.recipe, a.folds, a.code) == (recipe, folds, code)]
 
     def _readable(self, names: Iterable[str]) -> list[Attempt]:

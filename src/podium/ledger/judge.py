@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 from typing import Self
 
@@ -39,13 +41,14 @@ class Replicates(Config):
 
     @classmethod
     def of(cls, attempt: Attempt, metric: Metric) -> Self | None:
-        """Of all its fold runs; None if no fold has two seeds.
+        """Of all fold runs that it trained itself; None if no fold has two seeds.
 
         Raises:
             LedgerError: if the metric has no value without one of the groups.
         """
-        folds = [run.fold for run in attempt.runs]
-        names = [run.folder.name for run in attempt.runs if folds.count(run.fold) > 1]
+        own = attempt.own_runs
+        folds = [run.fold for run in own]
+        names = [run.folder.name for run in own if folds.count(run.fold) > 1]
         if not names:
             return None
         path = attempt.folder / REPLICATES
@@ -93,15 +96,14 @@ class Judge:
             but: The attempt that is being judged: its own folds say nothing before it is over.
         """
         terms: list[Terms | None] = []
-        for attempt in self.attempts.all():
-            if attempt.id == but:
+        for row in self.attempts.index.rows():
+            if row.damage or row.id == but:
                 continue
-            try:
-                found = Replicates.of(attempt, self.metric)
-            except PodiumError:
-                continue
-            terms += [found.terms] if found else []
-            terms += [attempt.verdict.noise_terms()] if attempt.verdict else []
+            if row.replicated:
+                with contextlib.suppress(PodiumError):
+                    found = Replicates.of(Attempt.load(self.attempts.folder / row.folder), self.metric)
+                    terms += [found.terms] if found else []
+            terms += [Terms(*json.loads(row.noise))] if row.noise else []
         return noise_of_terms(terms)
 
     def order(self, attempt: Attempt) -> tuple[int, ...]:
@@ -119,7 +121,7 @@ class Judge:
         """
         sides = [{(run.fold, run.seed): run.scores() for run in side.runs} for side in (attempt, parent)]
         mine, base, left_out = paired_runs(sides[0], sides[1], self.metric)
-        noise = RunNoise(0.0, math.inf) if shared_training else self.noise(but=attempt.id)
+        noise = None if shared_training else self.noise(but=attempt.id)
         up = self.metric.greater_is_better
         comparison = compare(mine, base, noise, greater_is_better=up, shared_training=shared_training)
         decision = decide(comparison, self.order(attempt), attempt.race.rule)

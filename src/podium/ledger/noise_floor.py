@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from podium.errors import LedgerError
 from podium.ledger.attempt import Attempt
+from podium.ledger.decimals import digits
 from podium.ledger.judge import Replicates
-from podium.ledger.verdict.sentence import digits
 from podium.metrics import Metric
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from podium.errors import LedgerError
 from podium.ledger.attempt import Attempt
 from podium.ledger.attempts import Attempts
+from podium.ledger.decimals import digits
 from podium.ledger.judge import Judge
-from podium.ledger.verdict import Decision, FoldSeed, Verdict
-from podium.ledger.verdict.sentence import digits
-from podium.progress import say
+from podium.ledger.verdict import Decision, FoldSeed, Rule, Verdict
+from podium.ledger.verdict.sentence import in_words
+from podium.progress import say, say_if
 
 Train = Callable[[Attempt, FoldSeed, int], None]
 """Leaves a finished fold run in the attempt's folder; the number: fold runs that may be left, for an outlook."""
@@ -91,6 +92,7 @@ class Race:
         decision, verdict = self.judge.judge(attempt, parent, shared_training=True)
         attempt = attempt.decided(verdict)
         self.changed(attempt)
+        _explain(decision, attempt.race.rule)
         return self._crown(attempt, parent) if decision.verdict == "YES" else attempt
 
     def crown(self, attempt: Attempt, why: str) -> Attempt:
@@ -104,6 +106,7 @@ class Race:
         if attempt.crown is None and self.attempts.champion().id == parent.id:
             assert attempt.verdict is not None
             attempt = attempt.crowned(attempt.verdict.sentence, "verdict")
+            say(f"  attempt {attempt.id} ({attempt.name}) is the new champion")
             self.changed(attempt)
         return attempt
 
@@ -120,12 +123,17 @@ class Race:
         if base:
             mean = sum(base) / len(base)
             n = digits(d.noise_floor, d.gain) + 1
-            seeds = "" if len(base) == 1 else f", the mean of its {len(base)} seeds"
-            say(f"  fold {last.fold}: {last.score:.{n}f}, its parent {mean:.{n}f}{seeds}")
-        say(f"  {d.sentence}")
+            seeds = "" if len(base) == 1 else f" (mean of {len(base)} seeds)"
+            say(f"  fold {last.fold}: {last.score:.{n}f}; its parent there: {mean:.{n}f}{seeds}")
+        _explain(d, attempt.race.rule)
         if d.next is not None and math.isfinite(d.se):
-            needed = f"{1 / attempt.race.rule.alpha:.0f}:1"
-            say(f"  evidence so far {d.evidence:.1f}:1, a YES needs {needed}; Ctrl-C stops here and loses nothing")
+            say("  (Ctrl-C stops here and loses nothing: podium resume goes on)")
+
+
+def _explain(d: Decision, rule: Rule) -> None:
+    """The verdict, and what its numbers mean."""
+    say(f"  {d.sentence}")
+    say_if(in_words(d, 1 / rule.alpha, rule.d_min))
 
 
 def _folds(folds: Sequence[int]) -> str:

@@ -11,10 +11,9 @@ from typing import Any
 from podium.errors import PodiumError
 from podium.files import MARKER
 from podium.ledger.attempt import Attempt
+from podium.ledger.index import FACTS, Row
 from podium.ledger.stamps import head_stamp, is_run, parts_of, runs_stamp
 from podium.recipe import Recipe
-
-Row = dict[str, Any]
 
 ANY_NUMBER = 10**6
 """Of folds, where none is left to train however many there are."""
@@ -27,14 +26,17 @@ def read_row(folder: Path) -> Row:
 
     The stamps are taken first: what changes meanwhile is seen the next time.
     """
-    row: Row = {"folder": folder.name}
+    stamps: dict[str, Any] = dict.fromkeys(("parts", "head_stamp", "runs_stamp"), "")
     try:
-        row["parts"] = parts = parts_of(str(folder))
-        row["head_stamp"], row["runs_stamp"] = head_stamp(str(folder), parts), runs_stamp(str(folder), parts)
-        row["open"] = any(not (folder / part / MARKER).exists() for part in parts if is_run(part))
-        return row | _facts(Attempt.load(folder))
+        parts = parts_of(str(folder))
+        stamps = {"parts": "/".join(parts), "head_stamp": head_stamp(str(folder), parts)}
+        stamps["runs_stamp"] = runs_stamp(str(folder), parts)
+        unfinished = any(not (folder / part / MARKER).exists() for part in parts if is_run(part))
+        attempt = Attempt.load(folder)
+        return Row(*_for_us(attempt), None, unfinished, **stamps, facts=_facts(attempt))
     except (PodiumError, OSError) as error:
-        return row | {"damage": str(error).splitlines()[0], "open": True}
+        nothing = (None, folder.name, *(None for _ in FACTS[2:]))
+        return Row(0, "", None, False, str(error).splitlines()[0], True, **stamps, facts=nothing)
 
 
 def sameness(recipe: Recipe, folds: str, code: Mapping[str, str]) -> str:
@@ -43,12 +45,20 @@ def sameness(recipe: Recipe, folds: str, code: Mapping[str, str]) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def _facts(attempt: Attempt) -> Row:
+def _for_us(attempt: Attempt) -> tuple[int, str, str | None, bool]:
+    """`enough`, `same`, `noise` and `replicated` of a row."""
+    terms = attempt.verdict.noise_terms() if attempt.verdict else None
+    folds = [run.fold for run in attempt.runs]
+    same = sameness(attempt.recipe, attempt.folds, attempt.code)
+    return _enough(attempt), same, json.dumps(terms) if terms else None, len(folds) > len(set(folds))
+
+
+def _facts(attempt: Attempt) -> tuple[Any, ...]:
+    """The values of `FACTS`."""
     verdict, crown, runs = attempt.verdict, attempt.crown, attempt.runs
-    terms = verdict.noise_terms() if verdict else None
-    folds = [run.fold for run in runs]
-    return {
+    facts = {
         "id": attempt.id,
+        "folder": attempt.folder.name,
         "name": attempt.name,
         "parent": attempt.parent,
         "created": attempt.created,
@@ -58,16 +68,14 @@ def _facts(attempt: Attempt) -> Row:
         "cv": attempt.cv,
         "folds": len(attempt.trained_folds()),
         "fold_runs": len(runs),
-        "scores": [[run.fold, run.seed, run.score] for run in runs],
+        "trained": len(attempt.own_runs),
+        "runs": json.dumps([[run.fold, run.seed, run.score] for run in runs]),
         "seconds": attempt.seconds,
         **{name: getattr(verdict, name) if verdict else None for name in _OF_VERDICT},
         "crowned": crown.at if crown else None,
         "crowned_by": crown.by if crown else None,
-        "enough": _enough(attempt),
-        "same": sameness(attempt.recipe, attempt.folds, attempt.code),
-        "noise": json.dumps(terms) if terms else None,
-        "replicated": len(folds) > len(set(folds)),
     }
+    return tuple(facts[name] for name in FACTS)
 
 
 def _enough(attempt: Attempt) -> int:

@@ -57,6 +57,11 @@ def runs_stamp(folder: str, parts: Iterable[str]) -> str:
     return _stamp([f"{folder}/{part}/{name}" for part in parts if is_run(part) for name in RUN])
 
 
+def file_stamp(path: str) -> str:
+    """Another one when the file changed."""
+    return _stamp([path])
+
+
 def _stamp(paths: Sequence[str]) -> str:
     seen = []
     for path in paths:

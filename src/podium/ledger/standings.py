@@ -15,6 +15,7 @@ from podium.boards.base import Limits, Receipt, Standing
 from podium.errors import BoardError
 from podium.ledger.agreement import Agreement, Pick, Warned, agreement, picks
 from podium.ledger.agreement_expected import Expected
+from podium.ledger.agreement_svg import to_svg
 from podium.ledger.receipts import Kept
 
 TOP = 10
@@ -133,7 +134,11 @@ class Standings:
         cells = ("".join(f"<td>{html.escape(_cell(row[c]))}</td>" for c in columns) for row in self.rows)
         head = "".join(f"<th>{c}</th>" for c in columns)
         told = "".join(f"<p>{html.escape(line)}</p>" for line in (self.head(), *self.told()))
-        return f"<table><tr>{head}</tr>{''.join(f'<tr>{c}</tr>' for c in cells)}</table>{told}"
+        plot = ""
+        if self.agreement is not None and len(self.paired) > 1:
+            plot = to_svg(self.agreement, self.paired, [self.paired[p.index] for p in self.picks], self.metric)
+        table = f"<table><tr>{head}</tr>{''.join(f'<tr>{c}</tr>' for c in cells)}</table>"
+        return f'<div style="overflow-x:auto">{table}</div>{told}{plot}'
 
 
 def stand(

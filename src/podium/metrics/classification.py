@@ -27,6 +27,28 @@ def correct(truth: Table, predicted: Table) -> Floats:
     return np.asarray(classes == guesses, np.float64)
 
 
+def precision_of_guesses(truth: Table, predicted: Table, k: int) -> Floats:
+    """1/r of each sample whose class is the r-th likeliest of at most ``k`` guesses, 0 of the others, shape (N,).
+
+    Of classes that are as likely the first counts as likelier, as in a submission; what has the probability 0 is no
+    guess. The mean over samples is the mean average precision at k, since a sample has one class.
+
+    Args:
+        truth: Class numbers, shape (N,).
+        predicted: Probabilities, shape (N, C), or class numbers, which are one guess.
+    """
+    if np.ndim(predicted) != 2:
+        return correct(truth, predicted)
+    true = labels(truth, predicted)[0]
+    probs = np.asarray(predicted, np.float64)
+    if true.min() < 0 or true.max() >= probs.shape[1]:
+        raise DataError(f"class {true.max()} of {probs.shape[1]}", expected="class numbers from 0")
+    own = np.take_along_axis(probs, true[:, None], axis=1)
+    before = np.arange(probs.shape[1]) < true[:, None]
+    rank = 1 + (probs > own).sum(axis=1) + ((probs == own) & before).sum(axis=1)
+    return np.where((rank <= k) & (own[:, 0] > 0), 1 / rank, 0.0)
+
+
 def balanced_accuracy(truth: Table, predicted: Table) -> float:
     """Mean over the classes present in the truth of the share of their samples that are right."""
     classes, guesses = labels(truth, predicted)

@@ -98,6 +98,11 @@ def _f_samples(name: str, beta: float) -> Metric:
     return Metric(name, True, "table", f"F{beta:g} of the labels of each sample, mean over samples", samples)
 
 
+def _guesses(k: int) -> Metric:
+    told = f"mean average precision of {k} guesses: 1/r where the r-th likeliest class is right (MAP@{k})"
+    return Metric(f"map{k}", True, "table", told, partial(c.precision_of_guesses, k=k))
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -139,6 +144,7 @@ METRICS: dict[str, Metric] = {
             "TP/(TP+FP+FN) of objects, mean over the IoU thresholds .50:.05:.95, then samples (Data Science Bowl 2018)",
             instances.dsb2018,
         ),
+        *map(_guesses, (3, 5, 10)),
         Metric("accuracy", True, "table", "share of samples that are right; multi-label: in all labels", c.correct),
         Metric(
             "balanced_accuracy",

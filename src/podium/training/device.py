@@ -12,7 +12,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
-from podium.data.cores import usable_cores
+from podium.cores import usable_cores
 from podium.errors import ConfigError
 from podium.progress import counted
 

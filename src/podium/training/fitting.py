@@ -18,7 +18,7 @@ from podium.ledger.fitted import read_fitted
 from podium.ledger.fold_runs import FoldRun
 from podium.ledger.verdict import FoldSeed
 from podium.metrics import Measured, Metric
-from podium.progress import say
+from podium.progress import say, say_once
 from podium.recipe import PredictConfig, Recipe
 from podium.training.evaluate import Predicts, evaluate
 from podium.training.fold_run import FoldData
@@ -267,6 +267,8 @@ class Fitter:
                     where=parent.folder,
                     remedy=f"podium resume {parent.id} --folds all",
                 )
-            say(f"  fitting predict.{', predict.'.join(attempt.recipe.predict.tuned)} on the other folds of each fold")
+            say_once(
+                f"  fitting predict.{', predict.'.join(attempt.recipe.predict.tuned)} on the other folds of each fold"
+            )
             self._tunings = {key: Tuning.of_runs(self.data, attempt.recipe, [chosen[f] for f in sorted(chosen)])}
         return self._tunings[key]

@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 
 from podium import progress
-from podium.data.cores import usable_cores
+from podium.cores import usable_cores
 from podium.errors import PodiumError, TrainingError
 from podium.training.ranks import PATIENCE, Ranks
 

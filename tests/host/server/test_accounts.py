@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+from argon2 import PasswordHasher, Type
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,13 @@ def test_a_token_is_long_random_stored_hashed_and_revocable(house):
     assert house.host.accounts.of_key("bob", one) is None
     assert house.host.accounts.revoke(alice, house.clock()) == 21
     assert house.host.accounts.of_token(one) is None
+
+
+def test_passwords_cost_what_the_library_takes_for_good_today(cheap_passwords):
+    made, default = cheap_passwords(), PasswordHasher()
+    assert made.type is Type.ID
+    assert (made.time_cost, made.memory_cost) == (default.time_cost, default.memory_cost)
+    assert made.memory_cost >= 19 * 1024  # OWASP's least
 
 
 def test_a_password_is_stored_as_argon2id_and_opens_a_session(house):

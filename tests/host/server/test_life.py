@@ -9,6 +9,7 @@ import pytest
 
 from hosting import NOON
 from podium.errors import ConfigError
+from podium.formats import rle
 from podium.host.server import submissions as subs
 from podium.host.server.quota import limits
 from podium.host.server.refusals import Conflict, Forbidden, Refusal, TooMany, Unknown
@@ -16,6 +17,8 @@ from podium.host.server.shares import pooled, publish, shares, withdraw
 from podium.host.server.standings import my_standing, standings
 from podium.host.server.teams import baseline_team, enter, team_of
 from podium.host.server.uploads import start_upload
+from podium.host.solution import write_solution
+from podium.host.truth_store import open_runs
 
 
 def names(house, viewer=None, **more):
@@ -176,6 +179,24 @@ def test_rescoring_keeps_the_old_scores_in_the_record_and_on_the_board_until_the
         ("dice", before),
         ("iou", after),
     ]
+
+
+def test_a_corrected_label_is_taken_up_and_put_on_the_disk_anew(house):
+    made = house.submit("alice", 0.0)
+    house.grade()
+    olga, folder = house.user("olga", organiser=True), house.hosted.folder
+    before = subs.submission(house.host, made.id, olga).public
+    truth = house.truth | {house.ids[1]: ~house.truth[house.ids[1]]}  # of the public part
+    write_solution(
+        folder / "solution.csv", house.fmt, ids=house.ids, shapes=[house.shape] * len(house.ids), usage=house.usage,
+        truth=[(rle.runs_of(truth[id]),) for id in house.ids],
+    )  # fmt: skip
+    assert open_runs(folder / "truth", folder / "solution.csv") is None
+    subs.rescore(house.host, house.hosted)
+    house.grade()
+    after = subs.submission(house.host, made.id, olga).public
+    assert (before, after) == (1.0, 1 - 1 / house.usage.count("Public"))
+    assert open_runs(folder / "truth", folder / "solution.csv") is not None
 
 
 def test_picks_are_the_best_in_public_unless_chosen_and_final_at_the_end(house):

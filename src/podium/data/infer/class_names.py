@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from podium.data.infer.json_names import json_names
 from podium.formats.colours import Colour
 
 _NAME = r"[^\W\d][\w /()-]*"
@@ -32,10 +33,12 @@ def folders_above(files: Sequence[Path], root: Path) -> list[Path]:
 def named_classes(folders: Sequence[Path]) -> dict[int, str]:
     """{value: name} that a text file beside the data gives, if one does with several different names.
 
-    Read are `0..10 = sky, building, …` with `11 = unlabelled`, a line `3: car` or `3 car` a class, and, in a file
-    that is called so, a name a line or a row with number and name.
+    Read are JSON files, as `json_names` does, `0..10 = sky, building, …` with `11 = unlabelled`, a line `3: car` or
+    `3 car` a class, and, in a file that is called so, a name a line or a row with number and name.
     """
     best: dict[int, str] = {}
+    for _, by_number in json_names(folders):
+        best = by_number if len(by_number) > len(best) and max(by_number) <= 255 else best
     for path, text in _texts(folders):
         called = bool(_LIST.search(path.stem)) or path.suffix.lower() == ".names"
         if path.suffix.lower() in (".csv", ".tsv") and not called:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from podium.data.infer.class_names import named_classes, named_colours
-from podium.data.infer.kinds import VOID, MaskKind
+from podium.data.infer.kinds import MaskKind, voids
 from podium.errors import DataError, PodiumError
 from podium.formats.colours import TOLERANCE, Colour, codes, colour_of, flat, is_between
 from podium.formats.images import read_image
@@ -161,7 +161,8 @@ def _classes(
         lacking = sorted(c for c in palette if all(_apart(c, g) > SAME for g in named.values()))
         colours = named | {f"rgb_{r}_{g}_{b}": (r, g, b) for r, g, b in lacking}
         told = f"as {file} has them" + (f", and {len(lacking)} that it lacks" if lacking else "")
-        numbers = {name: i for i, name in enumerate(n for n in colours if not VOID.search(n))}
+        void = voids(colours)
+        numbers = {name: i for i, name in enumerate(n for n in colours if n not in void)}
         names_why = f"names and order as in {file}"
     else:
         by_voc = _voc_numbers(palette, folders)
@@ -169,8 +170,9 @@ def _classes(
         order = by_voc or {c: i for i, c in enumerate(sorted(palette, key=lambda c: (c != (0, 0, 0), c)))}
         names = {i: by_number.get(i) or ("background" if c == (0, 0, 0) else f"class{i}") for c, i in order.items()}
         names |= {255: "void"} if by_voc else {}
+        void = voids(names.values())
         colours = {names[i]: c for c, i in sorted(order.items(), key=lambda item: item[1])}
-        numbers = {names[i]: i for i in sorted(order.values()) if not VOID.search(names[i])}
+        numbers = {names[i]: i for i in sorted(order.values()) if names[i] not in void}
         told = "as the masks hold them"
         names_why = "nothing names the colours" if not by_number else "names as a text file has them"
         names_why = f"numbered as Pascal VOC's colours are; {names_why}" if by_voc else names_why

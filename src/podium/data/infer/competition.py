@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 
 from podium.data.competition import Competition, listed
 from podium.data.infer.draft import Draft, Inference
 from podium.data.infer.groups import infer_groups
+from podium.data.infer.id_parts import with_deep_folders_together, with_joined_ids
 from podium.data.infer.inputs import infer_inputs
+from podium.data.infer.json_names import names_of_numbers
 from podium.data.infer.label_rows import not_read
 from podium.data.infer.labels import ClassFolders, LabelTable, class_folders, label_table
 from podium.data.infer.lists import infer_lists
 from podium.data.infer.mask_layouts import mask_folders, one, own_folders
 from podium.data.infer.named_files import named_files
-from podium.data.infer.rle_tables import RleTable, rle_tables
+from podium.data.infer.path_classes import path_classes
+from podium.data.infer.rle_tables import SAMPLE, RleTable, rle_tables
 from podium.data.infer.spelling import class_names
 from podium.data.infer.submissions import rle_submission, value_submission
 from podium.data.infer.value_samples import ValueTable, value_sample
@@ -49,7 +53,8 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     Raises:
         DataError: if there are no images, or no targets that podium can read for them.
     """
-    layout = scan(root)
+    plain = scan(root)
+    layout = with_joined_ids(plain)
     own = sample_folders(layout)
     pairs = pair_masks(layout)
     if not pairs or len({p.images.path for p in pairs}) > MANY_PAIRS:
@@ -59,21 +64,31 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     draft = Draft({"name": name, "task": "segmentation", "data": {}})
     if own and own[0].masks:
         ids = own_folders(draft, layout, own)
-    elif pairs:
+    elif pairs and (asked := _asked(layout, targets, samples + truths)) is None:
         ids = mask_folders(draft, layout, pairs)
-    elif truths:
+    elif truths and not pairs:
+        layout = with_deep_folders_together(layout, truths[0].rows)
         ids = _runs(draft, layout, truths[0])
-    elif (table := label_table(layout, targets)) is not None:
+    elif (table := asked if pairs else label_table(layout, targets)) is not None:
+        layout = layout if table.views else with_deep_folders_together(layout, table.ids)
+        pairs = []
         ids = _table(draft, layout, table)
+    elif (deep := path_classes(layout := plain)) is not None:
+        layout = replace(plain, above=deep[1])
+        what = "folders above the images end with classes", "folders", "what these names end with"
+        _class_folders(draft, layout, deep[0], *what)
+        ids = list(deep[1])
     elif (folders := class_folders(layout)) is not None:
         what = "folders of images beside each other, called like classes", "folders", "the names of the folders"
-        ids = _class_folders(draft, folders, *what)
+        ids = _class_folders(draft, layout, folders, *what)
     elif (files := named_files(layout)) is not None:
         what = "image names are a class and a number", "names", "what the image names begin with"
-        ids = _class_folders(draft, files, *what)
+        ids = _class_folders(draft, layout, files, *what)
     else:
         raise _no_targets(layout)
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
+    if layout.image_id:
+        draft.put("data.image_id", layout.image_id, "so the tables make ids of the names of folders and files")
     views = draft.tree["data"].get("views", [])
     given = value_sample(layout, views) if draft.tree["task"] in ("classification", "regression") else None
     _test(draft, layout, pairs, given or (samples[0] if samples else None), ids, own)
@@ -88,6 +103,13 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     infer_inputs(draft, layout, ids)
     _metric(draft, layout, ids)
     return Inference(Competition.from_tree(draft.tree, where="inferred competition.toml"), draft.why)
+
+
+def _asked(layout: Layout, targets: Sequence[str], runs: Sequence[RleTable]) -> LabelTable | None:
+    """The table that has what the sample submission asks for, where this is no mask: masks beside it only help."""
+    samples = {c for p, t in layout.tables.items() if SAMPLE.search(p) for c in t.columns}
+    table = label_table(layout, targets) if samples and not runs else None
+    return table if table is not None and set(table.targets) <= samples - {table.id_column} else None
 
 
 def _runs(draft: Draft, layout: Layout, table: RleTable) -> list[str]:
@@ -166,19 +188,32 @@ def _table(draft: Draft, layout: Layout, table: LabelTable) -> list[str]:
     if table.inputs:
         draft.put("data.inputs", table.inputs, "the other columns that tell samples apart")
     if table.classes:
-        draft.tree["classes"] = table.classes
-        draft.why["classes"] = f"the values of {', '.join(table.targets[:3])}"
+        _put_classes(draft, layout, table, PurePath(table.path).parent.as_posix())
     draft.put("labels", table.labels, "several hold at once" if table.labels == "many" else "one target a sample")
     draft.tree["ordinal"] = table.ordinal
     return ids
 
 
-def _class_folders(draft: Draft, folders: ClassFolders, why: str, where: str, source: str) -> list[str]:
+def _put_classes(draft: Draft, layout: Layout, found: LabelTable | ClassFolders, place: str) -> None:
+    """[classes], with the names of a JSON file in the data folder or in ``place`` where the data has but numbers."""
+    by_value, why = False, "the names of the folders"
+    if isinstance(found, LabelTable):
+        by_value = bool(found.class_column or found.spelling) or len(found.targets) > 1
+        why = f"the values of {', '.join(found.targets[:3])}"
+    draft.tree["classes"], draft.why["classes"] = found.classes, why
+    file, named = names_of_numbers(found.classes, [layout.root, layout.root / place])
+    if named and not by_value and len(named) > 1:
+        draft.tree["classes"], draft.numbered = named, True
+        draft.why["classes"] = f"{why} are numbers, whose names {file} has"
+
+
+def _class_folders(draft: Draft, layout: Layout, folders: ClassFolders, why: str, where: str, source: str) -> list[str]:
     draft.put("task", "classification", why)
     n = len(folders.classes)
     draft.put("data.train_images", one(folders.patterns), f"{folders.files} images in {where} of {n} classes")
-    draft.tree["classes"] = folders.classes
-    draft.why["classes"] = source
+    _put_classes(draft, layout, folders, ".")
+    if not draft.numbered:
+        draft.why["classes"] = source
     if folders.val:
         draft.put("data.val_images", folders.val, "the folder's name says validation")
     if folders.test:
@@ -241,6 +276,9 @@ def _metric(draft: Draft, layout: Layout, ids: Sequence[str]) -> None:
     elif task == "classification":
         if ordinal:
             draft.put("metric", "quadratic_kappa", "the classes have an order; nothing in the data tells")
+        elif (most := tree.get("submission", {}).get("guesses", 1)) > 1:
+            k = min((k for k in (3, 5, 10) if k >= most), default=10)
+            draft.put("metric", f"map{k}", f"the sample submission has {most} guesses a row")
         elif tree.get("labels") == "many":
             draft.put("metric", "auc", "nothing in the data tells; the commonest for several labels")
         else:

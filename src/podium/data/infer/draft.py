@@ -9,6 +9,9 @@ from typing import Any
 from podium.config import emit_toml, flatten
 from podium.data.competition import Competition, FoldsConfig
 
+TOLD, SHOWN = 40, 8
+"""Of more classes than this the first ones are told; competition.toml has them all."""
+
 
 @dataclass
 class Inference:
@@ -24,7 +27,7 @@ class Inference:
         for key, reason in self.why.items():
             section, _, name = key.rpartition(".")
             value = tree.get(section, {}).get(name) if section else tree.get(name)
-            lines.append(f"{key} = {value!r}: {reason}")
+            lines.append(f"{key} = {_shortened(value)}: {reason}")
         return lines
 
     def with_value(self, key: str, value: Any, reason: str) -> Inference:
@@ -51,17 +54,30 @@ class Inference:
         """The commented `competition.toml`."""
         tree = self.competition.tree()
         for section in [v for v in tree.values() if isinstance(v, dict)]:
-            for key in [k for k, v in section.items() if v == []]:
+            for key in [k for k, v in section.items() if v in ([], {})]:
                 del section[key]
         return emit_toml(tree, self.why)
 
 
+def _shortened(value: Any) -> str:
+    """A value as text; of thousands of classes the first ones."""
+    if not isinstance(value, (dict, list)) or len(value) <= TOLD:
+        return repr(value)
+    first = repr(dict(list(value.items())[:SHOWN]) if isinstance(value, dict) else value[:SHOWN])
+    return f"{first[:-1]}, … {len(value) - SHOWN:,} more{first[-1]}"
+
+
 @dataclass
 class Draft:
-    """A competition.toml in the making."""
+    """A competition.toml in the making.
+
+    Attributes:
+        numbered: The data writes classes as the numbers that [classes] gives them.
+    """
 
     tree: dict[str, Any]
     why: dict[str, str] = field(default_factory=dict)
+    numbered: bool = False
 
     def put(self, key: str, value: Any, reason: str) -> None:
         """Set a dotted key, and say what told so."""

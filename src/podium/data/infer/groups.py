@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 
 import polars as pl
@@ -31,7 +31,7 @@ def infer_groups(draft: Draft, layout: Layout, ids: Iterable[str]) -> None:
         _by_folder(draft)
         return
     by_table = _group_column(layout, set(ids))
-    by_name = _group_pattern(ids)
+    by_name = _case_folders(layout.above, ids) or _group_pattern(ids)
     if by_table and by_name and _same_partition(by_table[3], by_name[1]):
         draft.put(
             "data.group",
@@ -97,6 +97,27 @@ def _parts(column: pl.Series) -> bool:
     """Whether a column could name groups: some samples share a value; but 'Group' with 0 and 1 is an answer."""
     values = {v.lower() for v in column.to_list()}
     return 1 < len(values) < len(column) and not values <= _ANSWERS
+
+
+def _case_folders(above: Mapping[str, Sequence[str]], ids: Sequence[str]) -> tuple[str, dict[str, str]] | None:
+    """A pattern and {id: group} by the folders of cases or patients that are part of ids, or the outermost ones."""
+    paths = [above[id] for id in ids if id in above]
+    if not paths or len(paths) < len(ids):
+        return None
+    varying = [i for i, names in enumerate(zip(*paths, strict=True)) if len(set(names)) > 1]
+    cases = [i for i in varying if all(_CASES.match(path[i]) for path in paths)]
+    for i in (cases or varying)[:1]:
+        groups = {id: path[i] for id, path in zip(ids, paths, strict=True)}
+        words = {m[0] for g in groups.values() if (m := re.match(r"[a-zA-Z]+(?=\d+$)", g))}
+        numbered = [f"(?P<group>{words.pop()}\\d+)"] if len(words) == 1 else []
+        for pattern in (*numbered, "^(?P<group>[^_]+)_"):
+            found = {id: m["group"] if (m := re.search(pattern, id)) else "" for id in ids}
+            if _same_partition(found, groups) and _count(found) < len(found):
+                return pattern, found
+    return None
+
+
+_CASES = re.compile(r"(patient|subject|person|case|pid|id|p|s)[_-]?\d+", re.IGNORECASE)
 
 
 def _group_pattern(ids: list[str]) -> tuple[str, dict[str, str]] | None:

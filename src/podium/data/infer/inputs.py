@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from pathlib import PurePath
 
 import polars as pl
 
 from podium.data.competition import listed
 from podium.data.infer.draft import Draft
 from podium.data.infer.groups import GROUP_WORDS
+from podium.data.infer.input_names import called_otherwise
 from podium.data.infer.rle_tables import SAMPLE, id_column
-from podium.data.layout import ImageFolder, Layout
-from podium.data.targets import stem_of
+from podium.data.layout import ImageFolder, Layout, split_of
+from podium.data.patterns import stem_of
 
 METADATA = re.compile(
     r"^((patient_?)?(sex|gender|age(_\w+)?|weight|bmi|smoker|ethnicity)|(is_?)?(fe)?male|z|depths?(_\w+)?|angle|view|site|"
@@ -37,20 +39,62 @@ def _for_test_images(draft: Draft, layout: Layout, tests: set[str]) -> None:
     """The inputs of the table of targets, looked for in a table of the test images."""
     data = draft.tree["data"]
     own, column, inputs = data["train_csv"], data["id_column"], data["inputs"]
-    if not tests or _covers(layout.tables[own], column, tests):
-        if tests:
-            _from(draft, [own], column)
+    if not tests:
+        _of_hidden_images(draft, layout)
+        return
+    if _covers(layout.tables[own], column, tests):
+        _from(draft, [own], column)
         return
     for path, table in layout.tables.items():
         shared = [c for c in inputs if c in table.columns]
         if path == own or column not in table.columns or not shared or not _covers(table, column, tests):
             continue
-        if alone := [c for c in inputs if c not in shared]:
-            note = f"; {path} has no {', '.join(alone)}, so left out"
-            draft.put("data.inputs", shared, draft.why["data.inputs"] + note)
+        _keep(draft, path, shared)
         _from(draft, [own, path], column)
         return
+    if _from_other_columns(draft, layout, tests):
+        return
     draft.why["data.inputs"] += "; unsure: no table has them for the test images"
+
+
+def _keep(draft: Draft, path: str, shared: list[str]) -> None:
+    """Only the inputs that a table of test images has."""
+    if alone := [c for c in draft.tree["data"]["inputs"] if c not in shared]:
+        note = f"; {path} has no {', '.join(alone)}, so left out"
+        draft.put("data.inputs", shared, draft.why["data.inputs"] + note)
+
+
+def _of_hidden_images(draft: Draft, layout: Layout) -> None:
+    """A table of test images that are not here tells all the same what is known of them."""
+    data = draft.tree["data"]
+    for path, table in layout.tables.items():
+        if split_of(PurePath(path).name) == "test" and data["id_column"] in table.columns:
+            shared = [c for c in data["inputs"] if c in table.columns]
+            _keep(draft, path, shared)
+            if not shared:
+                del data["inputs"], draft.why["data.inputs"]
+            return
+
+
+def _from_other_columns(draft: Draft, layout: Layout, tests: set[str]) -> bool:
+    """The table of the test images that calls the inputs otherwise, if there is one."""
+    data = draft.tree["data"]
+    own = layout.tables[data["train_csv"]]
+    for path, table in layout.tables.items():
+        found = id_column(table, tests) if path != data["train_csv"] and not SAMPLE.search(path) else None
+        if found is None or not _covers(table, found[0], tests):
+            continue
+        told = called_otherwise({c: own[c] for c in data["inputs"]}, table, left_out=(found[0],))
+        if told is None:
+            continue
+        _from(draft, [data["train_csv"]], data["id_column"], tested=False)
+        draft.put("data.test_inputs_csv", path, "holds the inputs of the test images, called otherwise")
+        draft.put("data.test_inputs_id_column", found[0], "its values are the image names")
+        draft.put("data.test_inputs", told[0], f"taken for {', '.join(data['inputs'])}")
+        if told[1]:
+            draft.put("data.test_values", told[1], "as the training table writes them")
+        return True
+    return False
 
 
 def _from(draft: Draft, paths: list[str], column: str, tested: bool = True) -> None:

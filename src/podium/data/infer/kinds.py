@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from podium.formats.colours import Colour
 
-VOID = re.compile(r"unlabel|void|ignore|don.?t.?care", re.IGNORECASE)
+VOID = re.compile(r"unlabel|void|ignore|don.?t.?care|^(unknown|unclassified|undefined|not_?labell?ed)$", re.IGNORECASE)
+
+
+def voids(names: Collection[str]) -> set[str]:
+    """The names that say that something is not labelled; none, if that left no two classes."""
+    found = {name for name in names if VOID.search(name)}
+    return found if len(names) - len(found) > 1 else set()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import polars as pl
 
 from podium.data.infer.spelling import MOST_CLASSES, combined_ids, in_order, is_number
 from podium.data.layout import Layout
-from podium.data.targets import stem_of
+from podium.data.patterns import stem_of
 
 _LABEL_WORDS = re.compile(r"class|label|tag|categor|diagnosis|disease|finding|attribute|target|species|type", re.I)
 _BOXES = (

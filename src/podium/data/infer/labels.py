@@ -16,7 +16,8 @@ from podium.data.infer.label_rows import LabelRows, label_rows, repeats
 from podium.data.infer.rle_tables import SAMPLE, id_column
 from podium.data.infer.spelling import MOST_CLASSES, is_number
 from podium.data.layout import TEST_WORDS, ImageFolder, Layout, split_of
-from podium.data.targets import stem_of
+from podium.data.patterns import stem_of
+from podium.data.targets import SIGNS
 
 _TARGET_WORDS = tuple(
     re.compile(rf"^(y|({words})(_?(id|ids|name|names|value|\d+))?)$", re.IGNORECASE)
@@ -33,7 +34,7 @@ _TARGET_WORDS = tuple(
 _INPUT_WORDS = re.compile(
     r"^(sex|gender|male|female|is_?(fe)?male|age.*|weight|height|width|depth|z|angle|view|site|location|localization|"
     r"anatom.*|body_?part|modality|scanner|camera|year|month|date|time|zip_?code|latitude|longitude|lat|lon|fold|split|"
-    r"index|unnamed.*|size|mode|area|channels?)$",
+    r"partition|subset|usage|index|unnamed.*|size|mode|area|channels?)$",
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(r"grade|level|severity|stage|diagnosis|quality", re.IGNORECASE)
@@ -235,7 +236,7 @@ def _task(table: pl.DataFrame, targets: list[str], inputs: list[str], kinds: dic
     if (
         kinds[first] in ("class", "text")
         or ordinal
-        or (named_class and re.search("class|label|categ|species|breed", first, re.IGNORECASE))
+        or (named_class and re.search("class|label|categ|species|breed|_id$", first, re.IGNORECASE))
     ):
         classes = {c: i for i, c in enumerate(names)}
         return _Meaning(targets, inputs, "classification", why, classes=classes, ordinal=ordinal)
@@ -259,7 +260,7 @@ def _tells(column: pl.Series) -> bool:
 
 def _kind(column: pl.Series) -> str:
     values = set(column.to_list()) - {""}
-    if {v.lower() for v in values} <= {"0", "1", "0.0", "1.0", "true", "false"}:
+    if {v.lower() for v in values} <= {"0", "1", "0.0", "1.0", "true", "false"} or values == SIGNS:
         return "flag"
     if all(is_number(v) for v in values):
         return "number"

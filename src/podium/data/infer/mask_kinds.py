@@ -13,7 +13,7 @@ from PIL import Image
 
 from podium.data.infer.class_names import folders_above, named_classes, named_colours
 from podium.data.infer.colour_kinds import colour_kind
-from podium.data.infer.kinds import VOID, MaskKind, short
+from podium.data.infer.kinds import MaskKind, short, voids
 from podium.data.infer.objects import Region, regions, told_by_regions
 from podium.data.layout import spread
 from podium.data.targets import read_labels
@@ -197,11 +197,12 @@ def _class_map(found: list[int], n: str, folders: Sequence[Path], why_classes: s
     named = named_classes(folders) or _named_greys(found, folders)
     told = [v for v in found if v in named]
     known = named if len(told) * 2 >= len([v for v in found if v != 255]) else {}
-    ignore: list[int | str] = [v for v in found if VOID.search(known.get(v, ""))]
+    void = voids(known.values())
+    ignore: list[int | str] = [v for v in found if known.get(v) in void]
     why = "a text file calls it that" if ignore else ""
     if not ignore and 255 in found and not (_steps(found) or set(found) in ({0, 127, 255}, {0, 128, 255})):
         ignore, why = [255], "255 commonly marks what is not labelled"
-    within = [v for v in known if v <= 255 and not VOID.search(known[v])]  # a rare class may not have been seen
+    within = [v for v in known if v <= 255 and known[v] not in void]  # a rare class may not have been seen
     values = sorted({*found, *within} - set(ignore))
     names = {known.get(v, "" if v else "background") or f"class{v}": v for v in values}
     source = "names as a text file has them" if known else "nothing names them"

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations, product
 from pathlib import PurePath
 
 import cv2
@@ -19,6 +20,8 @@ from podium.data.target_tables import CLASSES, OBJECTS
 from podium.errors import DataError, PodiumError
 from podium.formats import images, masks, rle
 
+MOST_JOINED = 8
+"""Columns of a table of which two may make an id together."""
 _PARTS = re.compile("[" + re.escape(OBJECTS + CLASSES) + "]")
 SAMPLE = re.compile(r"sample.*sub|submission", re.IGNORECASE)
 
@@ -33,6 +36,7 @@ class RleTable:
         objects: Whether an image may have several rows, one an object.
         class_column: The column that names a row's class.
         classes: As the table spells them, where a row is of one class.
+        joined: Two columns that make an id together, if ``id_column`` does not alone; no competition can say so.
         left_out: Columns that are neither.
     """
 
@@ -45,6 +49,7 @@ class RleTable:
     class_column: str | None = None
     classes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 _CLASS_WORDS = re.compile(r"class|label|categor|(^|_)(type|organ|structure|tissue|defect)s?($|_)", re.I)
@@ -60,7 +65,8 @@ def rle_tables(layout: Layout, *, sample: bool, needed: bool = True) -> list[Rle
     found = []
     for path in [p for p in layout.tables if bool(SAMPLE.search(p)) == sample]:
         try:
-            table = _rle_table(layout, path, known, sample)
+            table = None if sample or needed else _of_two_columns(path, layout.tables[path], known)
+            table = table or _rle_table(layout, path, known, sample)
         except DataError:
             if needed:
                 raise
@@ -114,6 +120,22 @@ def _of_joined_ids(path: str, table: pl.DataFrame, known: set[str], sample: bool
         rows = _by_class(((id, label, text) for (id, label), text in kept), found.classes)
         left = tuple(c for c in table.columns if c not in (column, name))
         return RleTable(path, column, name, rows, found.spelling, classes=found.classes, left_out=left)
+    return None
+
+
+def _of_two_columns(path: str, table: pl.DataFrame, known: set[str]) -> RleTable | None:
+    """A table whose ids are in two columns: subject 1 and img 2 of 1_2.tif."""
+    repeated = [c for c in table.columns if table[c].n_unique() * 10 < 9 * len(table)]
+    if not 2 <= len(repeated) <= MOST_JOINED:
+        return None
+    for (a, b), join in product(permutations(repeated, 2), "_-"):
+        name = next((c for c in _run_columns(table, a, False) if c != b), None)
+        ids = [f"{x}{join}{y}" for x, y in table.head(300).select(a, b).rows()]
+        if name is None or sum(id in known for id in ids) * 2 <= len(ids):
+            continue
+        every = [f"{x}{join}{y}" for x, y in table.select(a, b).rows()]
+        left = tuple(c for c in table.columns if c not in (a, b, name))
+        return RleTable(path, a, name, _joined(every, table[name].to_list()), "{id}", left_out=left, joined=(a, b))
     return None
 
 
@@ -226,6 +248,8 @@ def _order_by_masks(pairing: Pairing, table: RleTable) -> tuple[str, str]:
         except PodiumError:
             continue
         looked += 1
+    if not looked:
+        return "row", f"a guess: no run-length mask of {table.path} belongs to a mask file; correct it if wrong"
     best = "column" if agree["column"] > agree["row"] else "row"
     note = f"{table.path} decoded by {best}s equals the mask file on {agree[best]}/{looked} looked at"
     return best, note if agree[best] * 2 > looked else f"unsure: {note}"

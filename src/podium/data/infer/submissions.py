@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from podium.data.infer.draft import Draft
-from podium.data.infer.rle_tables import RleTable, pixel_order
+from podium.data.infer.rle_tables import SAMPLE, RleTable, pixel_order
 from podium.data.infer.spelling import class_names, columns_of, is_number
 from podium.data.infer.value_samples import ValueTable
 from podium.data.layout import Layout, Pairing
@@ -22,7 +23,7 @@ def rle_submission(
         samples, targets: The tables of run-length masks that are sample submissions, and the others.
     """
     truth = targets[0] if targets else None
-    table = samples[0] if samples else truth
+    table = samples[0] if samples else _of_header(layout, truth) or truth
     objects, classes = draft.tree["task"] == "instances", _foreground(draft)
     what = "object" if objects else "image and class" if len(classes) > 1 else "image"
     draft.put("submission.format", "rle_objects" if objects else "rle", f"one run-length mask an {what}")
@@ -43,6 +44,18 @@ def rle_submission(
     else:
         order, reason = "row", "no run-length mask to tell; correct it if wrong"
     draft.put("submission.order", order, reason)
+
+
+def _of_header(layout: Layout, truth: RleTable | None) -> RleTable | None:
+    """What a sample submission without a row says, that of a hidden test set: it names the columns alone."""
+    for path, table in layout.tables.items():
+        if truth is None or not SAMPLE.search(path) or not table.is_empty():
+            continue
+        named = [c for c in (truth.id_column, truth.class_column) if c in table.columns]
+        values = [c for c in table.columns if c not in named]
+        if len(values) == 1 and len(named) == 1 + bool(truth.class_column):
+            return replace(truth, path=path, value_column=values[0], rows={})
+    return None
 
 
 def _foreground(draft: Draft) -> list[str]:
@@ -163,7 +176,7 @@ def _a_column_a_class(draft: Draft, given: ValueTable, source: str) -> None:
             note = f"unsure: it has {len(columns)} columns, and there are {len(names)} classes"
         _columns(draft, columns, f"{source}; {note}")
         return
-    if not draft.tree.get("ordinal") and len(found) == len(columns):
+    if not draft.tree.get("ordinal") and not draft.numbered and len(found) == len(columns):
         names = [names[found.index(c)] for c in columns]  # the file's order is as good as any
         found = columns
         draft.tree["classes"] = {n: i for i, n in enumerate(names)}
@@ -186,14 +199,14 @@ def _one_column(draft: Draft, given: ValueTable, source: str) -> None:
     elif separator or len(names) > 2 or any(not is_number(v) for v in values):
         draft.put("submission.format", "names", f"names of classes, {source}")
         numbered = bool(values) and all(v.isdecimal() for v in values) and not values <= set(names)
-        spelt = [str(i) for i in range(len(names))] if numbered else names
+        spelt = [str(draft.tree["classes"][name]) for name in names] if numbered else names
         draft.put(
             "submission.classes", spelt, "numbers of the classes, in order" if numbered else "what may be written"
         )
         if separator:
             draft.put("submission.separator", separator, "as in the table of targets")
-        elif most := max((len(v.split()) for v in values if set(v.split()) <= set(names)), default=0):
-            source += f"; unsure: it has up to {most} guesses a row, podium writes the likeliest" if most > 1 else ""
+        elif (most := max((len(v.split()) for v in values if set(v.split()) <= set(names)), default=0)) > 1:
+            draft.put("submission.guesses", most, f"{given.path} has up to {most} names of classes a row")
     else:
         draft.put("submission.format", "probs", "a probability, one row a sample")
         source += _of_which(names)

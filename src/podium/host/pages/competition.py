@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from podium.host.pages.render import about, page, templates
-from podium.host.pages.route import Member, PageRoute, Sent, Visitor, back, text
+from podium.host.pages.route import Member, Onlooker, PageRoute, Sent, Visitor, back, text
 from podium.host.server import shares as sharing
 from podium.host.server.downloads import download_token
 from podium.host.server.refusals import Refusal
@@ -47,21 +48,24 @@ def leaderboard(request: Request, host: TheHost, hosted: Of, session: Visitor, p
 
 
 @router.get("/leaderboard/rows")
-def rows(host: TheHost, hosted: Of, session: Visitor, private: bool = False) -> Response:
+def table(host: TheHost, hosted: Of, session: Onlooker, private: bool = False) -> Response:
     """The board's table alone."""
-    known = _board(host, hosted, session, private) | {"comp": hosted, "rules": hosted.rules}
-    text = templates().get_template("leaderboard_rows.html").render(known)
-    return HTMLResponse(text, headers={"cache-control": "no-store"})
+    found = standings(host, hosted, session.user if session else None, private=private)
+    drawn = _drawn(hosted.slug, private, tuple(found), hosted.metric_name)
+    return HTMLResponse(drawn, headers={"cache-control": "no-store"})
+
+
+@lru_cache(maxsize=64)
+def _drawn(slug: str, private: bool, rows: tuple[Standing, ...], metric: str) -> str:
+    """The table, drawn once for all who see the same of it."""
+    known = {"private": private, "rows": rows, "comp": {"slug": slug, "metric_name": metric}}
+    return templates().get_template("leaderboard_rows.html").render(known)
 
 
 def _board(host: TheHost, hosted: Of, session: Visitor, private: bool) -> dict[str, Any]:
+    last = host.events.last(hosted.slug)  # first: what happens from here on, the page is told of
     found: list[Standing] = standings(host, hosted, session.user if session else None, private=private)
-    return {
-        "rows": found,
-        "mine": next((row for row in found if row.mine), None),
-        "private": private,
-        "last": host.events.last(hosted.slug),
-    }
+    return {"rows": found, "mine": next((row for row in found if row.mine), None), "private": private, "last": last}
 
 
 @router.get("/attempts")

@@ -39,11 +39,11 @@ def rows(request: Request, host: TheHost, hosted: Of, user: Member) -> Response:
 
 
 def _submitted(host: TheHost, hosted: Of, user: User) -> dict[str, Any]:
-    team = teams.team_of(host, hosted.slug, user)
+    last, team = host.events.last(hosted.slug), teams.team_of(host, hosted.slug, user)
     return {
         "rows": subs.submissions(host, hosted, team.id) if team else [],
         "limits": limits(host, hosted, team.id if team else None),
-        "last": host.events.last(hosted.slug),
+        "last": last,
     }
 
 

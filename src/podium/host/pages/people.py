@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
 from podium.host.pages.render import HERE, page, state
 from podium.host.pages.route import Member, OpenForm, PageRoute, Sent, Visitor, back, text
+from podium.host.server.accounts import User
 from podium.host.server.api_page import STYLE_PATH
+from podium.host.server.client_env import client_env
 from podium.host.server.refusals import Refusal, TooMany, Unauthorised, Unknown
 from podium.host.server.rest_people import address_of, register_user, set_cookie
 from podium.host.server.services import COOKIE, TheHost, TheServices
@@ -23,18 +26,23 @@ STATIC = {"site.css": "text/css", "site.js": "text/javascript"}
 
 
 @router.get("/static/{name}")
-def static(name: str) -> Response:
+async def static(name: str) -> Response:
     """The style and the script; nothing else is ever looked for on the disk."""
     if name not in STATIC:
         raise Unknown("there is no such page")
     headers = {"cache-control": "public, max-age=300"}
-    return FileResponse(HERE / "static" / name, media_type=STATIC[name], headers=headers)
+    return Response(_file(name), media_type=STATIC[name], headers=headers)
+
+
+@cache
+def _file(name: str) -> bytes:
+    return (HERE / "static" / name).read_bytes()
 
 
 @router.get(STYLE_PATH)
-def docs_style() -> Response:
+async def docs_style() -> Response:
     """The style of /docs, which is this site's."""
-    return static("site.css")
+    return await static("site.css")
 
 
 @router.get("/")
@@ -103,14 +111,14 @@ def log_out(request: Request, host: TheHost, form: Sent) -> Response:
 @router.get("/account")
 def account(request: Request, host: TheHost, user: Member) -> Response:
     """Tokens and password."""
-    return page(request, "account.html", tokens=_tokens(host, user), token="", **_client(request))
+    return page(request, "account.html", **_account(request, host, user, ""))
 
 
 @router.post("/account/tokens")
 def new_token(request: Request, host: TheHost, user: Member, form: Sent) -> Response:
     """A new token, shown on the page that comes and never again."""
     token = host.accounts.issue(user, host.now())
-    return page(request, "account.html", tokens=_tokens(host, user), token=token, **_client(request))
+    return page(request, "account.html", **_account(request, host, user, token))
 
 
 @router.post("/account/tokens/{number}/revoke")
@@ -138,9 +146,11 @@ def _moment(value: Any) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
 
 
-def _client(request: Request) -> dict[str, Any]:
-    """What the lines for the kaggle command need."""
-    return {"address": f"{request.url.scheme}://{request.url.netloc}"}
+def _account(request: Request, host: TheHost, user: User, token: str) -> dict[str, Any]:
+    """Tokens, a new one if there is, and the lines for the kaggle command."""
+    address = f"http://{request.url.netloc}"
+    lines = client_env(user.name, address, token)
+    return {"tokens": _tokens(host, user), "token": token, "address": address, "lines": lines}
 
 
 def _ours(path: str) -> str:

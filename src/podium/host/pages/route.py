@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
@@ -17,7 +18,7 @@ from podium.host.pages.render import page
 from podium.host.server.accounts import Session, User
 from podium.host.server.refusals import Forbidden, Refusal, Unauthorised
 from podium.host.server.rest_people import address_of
-from podium.host.server.services import require_csrf, services_of
+from podium.host.server.services import COOKIE, require_csrf, services_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -52,37 +53,41 @@ class PageRoute(APIRoute):
         return handle
 
 
-def visitor(request: Request) -> Session | None:
+async def onlooker(request: Request) -> Session | None:
+    """The session of who looks at what costs next to nothing and is asked for often, by many behind one address."""
+    return await run_in_threadpool(services_of(request).session, request) if COOKIE in request.cookies else None
+
+
+async def visitor(request: Request) -> Session | None:
     """The session of who looks, if there is one; both are counted.
 
     Raises:
         TooMany: if they ask too often.
     """
-    services = services_of(request)
-    found = services.session(request)
+    services, found = services_of(request), await onlooker(request)
     services.requests.take(f"user {found.user.id}" if found else f"address {address_of(request)}")
     return found
 
 
-def member(request: Request) -> User:
+async def member(request: Request) -> User:
     """Who is logged in.
 
     Raises:
         Unauthorised: if nobody is.
     """
-    found = visitor(request)
+    found = await visitor(request)
     if found is None:
         raise Unauthorised("log in first")
     return found.user
 
 
-def organiser(request: Request) -> User:
+async def organiser(request: Request) -> User:
     """Who is logged in, an organiser.
 
     Raises:
         Refusal: if it is none.
     """
-    user = member(request)
+    user = await member(request)
     if not user.organiser:
         raise Forbidden("this page is for organisers")
     return user
@@ -95,7 +100,7 @@ async def sent(request: Request) -> dict[str, Any]:
         Refusal: if it was sent from elsewhere, or nobody is logged in.
     """
     form = await open_form(request)
-    session = services_of(request).session(request)
+    session = await run_in_threadpool(services_of(request).session, request)
     if session is None:
         raise Unauthorised("log in first")
     require_csrf(session, str(form.get("csrf", "")))
@@ -126,6 +131,7 @@ def back(path: str, said: str = "") -> RedirectResponse:
     return RedirectResponse(f"{path}?said={said}" if said else path, 303)
 
 
+Onlooker = Annotated[Session | None, Depends(onlooker)]
 Visitor = Annotated[Session | None, Depends(visitor)]
 Member = Annotated[User, Depends(member)]
 OrganiserOnly = Annotated[User, Depends(organiser)]

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from podium.host.server.accounts import User
+
 Number = Annotated[int, Field(ge=0, le=2**53)]
 
 
@@ -29,14 +31,6 @@ class HostView(BaseModel):
     name: str
     time: datetime
     registration: Literal["open", "closed"]
-
-
-class UserView(BaseModel):
-    """A user."""
-
-    id: int
-    name: str
-    organiser: bool
 
 
 class CompetitionView(BaseModel):
@@ -93,88 +87,6 @@ class StandingView(BaseModel):
     mine: bool
 
 
-class SubmissionView(BaseModel):
-    """A submission; `private` is null until the reveal."""
-
-    id: int
-    competition: str
-    team: int
-    team_name: str
-    user: str
-    at: datetime
-    file_name: str
-    bytes: int
-    message: str
-    status: Literal["queued", "grading", "scored", "failed", "cancelled"]
-    public: float | None
-    private: float | None
-    error: str
-    late: bool
-    picked: bool
-    counts: bool
-
-
-class LimitsView(BaseModel):
-    """A team's quota."""
-
-    today: int
-    total: int
-    allowed: int
-    by_total: bool
-    resets: datetime
-
-
-class TeamView(BaseModel):
-    """A team."""
-
-    id: int
-    name: str
-    leader: int
-    members: list[UserView]
-    baseline: bool
-
-
-class OfferView(BaseModel):
-    """An open invitation or proposal to merge."""
-
-    id: int
-    kind: Literal["invite", "merge"]
-    team: int
-    team_name: str
-    user: int | None
-    user_name: str
-    other: int | None
-    other_name: str
-
-
-class ShareView(BaseModel):
-    """A published attempt."""
-
-    id: int
-    team: int
-    team_name: str
-    at: datetime
-    what: str
-    why: str
-    change: str
-    verdict: Literal["YES", "NO", "UNSURE"]
-    gain: float | None
-    link: str
-    code: str
-    mine: bool
-
-
-class PoolView(BaseModel):
-    """The verdicts of all teams about a kind of change."""
-
-    change: str
-    yes: int
-    no: int
-    unsure: int
-    teams: int
-    mean_gain: float | None
-
-
 class TokenView(BaseModel):
     """A token, without the token."""
 
@@ -192,7 +104,7 @@ class NewToken(BaseModel):
 class LoggedIn(BaseModel):
     """A session; the cookie comes with the answer."""
 
-    user: UserView
+    user: User
     csrf: str = Field(description="to be sent as X-CSRF-Token with every request that changes something")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
@@ -30,18 +31,21 @@ def make_app(host: Host, *, grade: bool = True) -> App:
     Args:
         grade: Whether to grade what is submitted; another process may do so instead.
     """
-    graders = Graders(host) if grade else None
+    graders, feed = Graders(host) if grade else None, sse.Feed(host)
 
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         if graders:
             graders.start()
+        feeding = asyncio.create_task(feed.run())
+        feeding.add_done_callback(_fed)
         yield
+        feeding.cancel()
         if graders:
             graders.stop()
 
     app = FastAPI(title=host.config.name, version="1", lifespan=life, docs_url=None, redoc_url=None)
-    app.state.services, app.state.feed, app.state.graders = Services(host), sse.Feed(host), graders
+    app.state.services, app.state.feed, app.state.graders = Services(host), feed, graders
     for module in (kaggle_api, transfer, rest, rest_people, rest_organiser, sse):
         app.include_router(module.router)
     app.include_router(pages.router)
@@ -60,6 +64,11 @@ def make_app(host: Host, *, grade: bool = True) -> App:
 def failure(status: int, message: str) -> Response:
     """An error as the kaggle client reads it: what is in ``message`` is printed."""
     return JSONResponse({"code": status, "message": message}, status)
+
+
+def _fed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception():
+        log.error("the live feed ended", exc_info=task.exception())
 
 
 async def _refused(_: Request, error: Exception) -> Response:

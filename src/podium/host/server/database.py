@@ -36,10 +36,16 @@ class Database:
             self._migrate()
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that sees nobody else's writes from its first moment; rolled back on an exception."""
+    def write(self, *, lasting: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction that sees nobody else's writes from its first moment; rolled back on an exception.
+
+        Args:
+            lasting: Whether it has to survive a power cut from the moment it returns, for which the disk is waited for.
+                All survive the end of this process; what the next start makes good again need do no more than that.
+        """
         with self._writing, self._explained():
             db = self._connection()
+            db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -91,7 +97,6 @@ class Database:
             db = sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None, check_same_thread=False)
             db.row_factory = sqlite3.Row
             db.execute("PRAGMA foreign_keys = ON")
-            db.execute("PRAGMA synchronous = FULL")  # what was accepted survives a power cut too
             self._own.db = db
             self._all.append(db)
         return db

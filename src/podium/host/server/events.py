@@ -70,16 +70,20 @@ class Events:
 
         return stop
 
-    def last(self, competition: str | None = None) -> int:
-        """The id of the newest event (of a competition); 0 before the first."""
-        row = self.db.one("SELECT max(id) AS id FROM events WHERE ?1 IS NULL OR competition = ?1", competition)
+    def last(self, competition: str | None = None, kind: str | None = None) -> int:
+        """The id of the newest event (of a competition; of a kind too); 0 before the first."""
+        named = {"competition": competition, "kind": kind}
+        wanted = {name: value for name, value in named.items() if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in wanted) or "1"
+        row = self.db.one(f"SELECT max(id) AS id FROM events WHERE {where}", *wanted.values())
         return int(row["id"] or 0) if row else 0
 
-    def since(self, seen: int, competition: str) -> list[Event]:
-        """The next events of a competition after one, of all teams; who may see which is the caller's to ask."""
+    def since(self, seen: int, competition: str | None = None) -> list[Event]:
+        """The next events (of a competition) after one, of all teams; who may see which is the caller's to ask."""
         rows = self.db.all(
-            "SELECT * FROM events WHERE id > ? AND competition = ? ORDER BY id LIMIT ?", seen, competition, AT_ONCE
-        )
+            "SELECT * FROM events WHERE id > ?1 AND (?2 IS NULL OR competition = ?2) ORDER BY id LIMIT ?3",
+            seen, competition, AT_ONCE,
+        )  # fmt: skip
         return [Event(r["id"], r["competition"], r["kind"], r["team"], json.loads(r["data"])) for r in rows]
 
     def forget(self, now: datetime) -> None:

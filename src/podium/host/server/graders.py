@@ -79,7 +79,7 @@ class Graders:
 
     def _claim(self) -> Row | None:
         try:
-            with self.host.db.write() as db:
+            with self.host.db.write(lasting=False) as db:
                 row: Row | None = db.execute(
                     """UPDATE submissions SET status = 'grading' WHERE id = (
                          SELECT id FROM submissions s WHERE status = 'queued' AND NOT EXISTS (
@@ -91,7 +91,7 @@ class Graders:
             return None
 
     def _give_back(self, row: Row) -> None:
-        with contextlib.suppress(PodiumError), self.host.db.write() as db:
+        with contextlib.suppress(PodiumError), self.host.db.write(lasting=False) as db:
             db.execute("UPDATE submissions SET status = 'queued' WHERE id = ? AND status = 'grading'", (row["id"],))
 
 
@@ -172,7 +172,7 @@ def record(host: Host, row: Row, answer: dict[str, Any]) -> bool:
     hosted, now = host.competitions.get(row["competition"]), host.now()
     failed = "error" in answer
     public, private = (None, None) if failed else (answer["public"], answer["private"])
-    with host.db.write() as db:
+    with host.db.write(lasting=False) as db:  # lost in a power cut, it is graded again, with the same result
         done = db.execute(
             """UPDATE submissions SET status = ?, public = ?, private = ?, error = ?, graded = ?, counts = ?
                WHERE id = ? AND status = 'grading'""",

@@ -24,6 +24,15 @@ MOST_BODY = 2**20
 
 BODY_SECONDS, IDLE_SECONDS = 60.0, 30.0
 
+SLOWEST = 8 * 1024
+"""Bytes a second, below which an upload is given up: a connection that drips is not held open for an hour."""
+
+WRITERS = 6
+"""Requests that may change something and are worked on at once. More of them wait, for the disk has them one after the
+other anyway; they take no thread from those who only read."""
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -53,6 +62,7 @@ class Guard:
 
     def __init__(self, app: App, hosts: list[str], upload_seconds: float) -> None:
         self.app, self.hosts, self.upload_seconds = app, {h.lower() for h in hosts}, upload_seconds
+        self._writers = asyncio.Semaphore(WRITERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -71,7 +81,17 @@ class Guard:
             await reply(answer, *refused)
             return
         scope["headers"] = [h for h in scope["headers"] if h[0] != TARGET]
-        await self.app(scope, self._bounded(scope, receive), answer)
+        receive = self._bounded(scope, receive)
+        if scope["method"] in SAFE or scope["path"].startswith(UPLOADS):
+            await self.app(scope, receive, answer)
+            return
+        try:
+            receive = await _whole(receive)  # first: who sends slowly keeps nobody waiting
+        except HTTPException as error:
+            await reply(answer, error.status_code, error.detail)
+            return
+        async with self._writers:
+            await self.app(scope, receive, answer)
 
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
         """The status and reason of a request that is not for this host, or too large."""
@@ -84,14 +104,14 @@ class Guard:
             return 400, "one Host header is wanted"
         if not scope["path"].startswith("/"):
             return 400, "this is no address of this host"
-        length = next((v for n, v in scope["headers"] if n == b"content-length"), b"0")
-        if length.isdigit() and int(length) > MOST_BODY and not scope["path"].startswith(UPLOADS):
-            return 413, f"a request of {int(length):,} bytes, and {MOST_BODY:,} at most are taken here"
+        length = declared_length(scope) or 0
+        if length > MOST_BODY and not scope["path"].startswith(UPLOADS):
+            return 413, f"a request of {length:,} bytes, and {MOST_BODY:,} at most are taken here"
         return None
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         upload = scope["path"].startswith(UPLOADS)
-        end = time.monotonic() + (self.upload_seconds if upload else BODY_SECONDS)
+        end = time.monotonic() + (self._seconds(declared_length(scope)) if upload else BODY_SECONDS)
         size, whole = 0, False
 
         async def bounded() -> Message:
@@ -100,7 +120,8 @@ class Guard:
                 return await receive()
             left = min(IDLE_SECONDS, end - time.monotonic())
             try:
-                message = await asyncio.wait_for(receive(), max(left, 0.001))
+                async with asyncio.timeout(max(left, 0.001)):
+                    message = await receive()
             except TimeoutError:
                 raise HTTPException(408, "the request came too slowly", CLOSE) from None
             size += len(message.get("body", b""))
@@ -110,6 +131,35 @@ class Guard:
             return message
 
         return bounded
+
+    def _seconds(self, size: int | None) -> float:
+        """The time that an upload of a size, if it was declared, may take."""
+        return self.upload_seconds if size is None else min(self.upload_seconds, BODY_SECONDS + size / SLOWEST)
+
+
+async def _whole(receive: Receive) -> Receive:
+    """The same request with all of its body here."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            message = {"type": "http.request", "body": b"".join(parts), "more_body": False}
+            break
+    first: list[Message] = [message]
+
+    async def again() -> Message:
+        return first.pop() if first else await receive()
+
+    return again
+
+
+def declared_length(scope: Scope) -> int | None:
+    """What a request says that it has; None if it does not say."""
+    value = next((v for n, v in scope["headers"] if n == b"content-length"), b"")
+    return int(value) if value.isdigit() and len(value) < 19 else None
 
 
 def name_of(host: str) -> str:

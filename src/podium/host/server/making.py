@@ -26,9 +26,9 @@ from podium.host.server.competitions import (
 from podium.host.server.host import Host
 from podium.host.server.leaks import require_no_labels
 from podium.host.server.neutral import WRITTEN, copy_neutral
-from podium.host.server.spec import FAR_AWAY, LONG_AGO, Rules
-from podium.host.solution import Solution, read_solution, truth_format
-from podium.host.truth_store import save_runs
+from podium.host.server.spec import Rules
+from podium.host.solution import Solution, truth_format
+from podium.host.truth_store import put_on_disk
 from podium.metrics import get_metric
 from podium.progress import track
 
@@ -69,11 +69,10 @@ def install(
     folder = host.competitions.folder / slug
     if folder.exists():
         raise BoardError(f"there is a competition '{slug}' already", where=folder, remedy="choose another name")
-    hidden = read_solution(solution, truth_format(spec.submission, Classes.of(spec).names))
     with building(folder) as draft:
-        write_atomic(draft / SOLUTION, solution.read_bytes())
+        shutil.copyfile(solution, draft / SOLUTION)
+        hidden = put_on_disk(solution, truth_format(spec.submission, Classes.of(spec).names), draft / TRUTH)
         spec = _with_metric(spec, draft, solution.parent)
-        save_runs(hidden, draft / TRUTH, draft / SOLUTION)
         files = _copy_all(data, draft / DATA)
         remarks = require_no_labels(spec, draft / DATA, hidden, solution)
         _bundle(draft / DATA, draft / BUNDLE)
@@ -98,15 +97,8 @@ def first_description(slug: str, spec: Competition, rules: Rules, hidden: Soluti
     return (
         f"# {rules.title or slug}\n\n{rules.subtitle or 'What is to be predicted, and why it matters.'}\n\n"
         f"## Evaluation\n\nSubmissions are scored by **{name}**"
-        f" ({what}).\n\n## Submission file\n\n{how}\n\n## Timeline\n\n"
-        f"{_timeline(rules)}\n\n## Rules\n\n"
-        f"- {rules.daily_limit} submissions a day, teams of up to {rules.team_size}, {rules.final_picks} final picks\n"
+        f" ({what}).\n\n## Submission file\n\n{how}\n"  # rules and dates are beside it on the page, as they are now
     )
-
-
-def _timeline(rules: Rules) -> str:
-    begins = "open" if rules.start == LONG_AGO else f"starts {rules.start:%Y-%m-%d %H:%M} UTC"
-    return f"- {begins}\n- " + ("no end is set" if rules.end == FAR_AWAY else f"ends {rules.end:%Y-%m-%d %H:%M} UTC")
 
 
 def _with_metric(spec: Competition, draft: Path, beside: Path) -> Competition:

@@ -11,11 +11,13 @@ import numpy as np
 
 from podium.data.competition import Competition
 from podium.errors import PodiumError, SubmissionError
+from podium.files import locked
+from podium.formats.submission import SubmissionFormat
 from podium.host.grading import Classes, grade
 from podium.host.server.competitions import SOLUTION, SPEC, TRUTH
 from podium.host.server.incoming import opened
-from podium.host.solution import Solution, read_solution, truth_format
-from podium.host.truth_store import mapped, open_runs
+from podium.host.solution import Solution, truth_format
+from podium.host.truth_store import mapped, open_runs, put_on_disk
 from podium.metrics import Metric, get_metric
 
 Answer = dict[str, Any]
@@ -78,9 +80,17 @@ class Marker:
                 raise PodiumError("this machine cannot cut a metric of your own off the network")
             fmt = truth_format(spec.submission, Classes.of(spec).names)
             metric = get_metric(spec.metric, folder=folder)
-            truth = open_runs(folder / TRUTH, folder / SOLUTION) or mapped(read_solution(folder / SOLUTION, fmt))
-            known = self._known[folder] = stamp, spec, metric, truth
+            known = self._known[folder] = stamp, spec, metric, _solution(folder, fmt)
         return known[1:]
+
+
+def _solution(folder: Path, fmt: SubmissionFormat) -> Solution:
+    """The hidden labels; of a solution that was corrected, one grading process puts them on the disk anew."""
+    found = open_runs(folder / TRUTH, folder / SOLUTION)
+    if found is None:
+        with locked(folder / f".{TRUTH}.lock", wait=lambda: None):
+            found = open_runs(folder / TRUTH, folder / SOLUTION) or put_on_disk(folder / SOLUTION, fmt, folder / TRUTH)
+    return mapped(found)
 
 
 def _warm_up() -> None:
@@ -92,9 +102,9 @@ def _warm_up() -> None:
     rle.overlap(one, one)
     longs, none = np.zeros(2, np.int64), np.zeros((0, 2), np.int64)
     empty = (longs[:0],) * 3
-    text, spans = np.frombuffer(b"1 1\n", np.uint8), np.zeros((0, 2), np.int32)
+    text, spans = np.frombuffer(bytearray(192), np.uint8), np.zeros((0, 2), np.int32)
     spans.setflags(write=False)
-    run_kernels.score_rows(text, *empty, longs, spans, longs, longs, none)
+    run_kernels.score_rows(text, *empty, longs, longs, spans, longs, longs, none)
     run_kernels.pair_table(one, longs[:1], one, longs[:1], np.zeros((1, 1), np.int64))
 
 

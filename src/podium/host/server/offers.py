@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from podium.host.server.accounts import User
 from podium.host.server.competitions import Hosted
@@ -35,7 +36,7 @@ class Offer:
     """
 
     id: int
-    kind: str
+    kind: Literal["invite", "merge"]
     team: int
     team_name: str
     user: int | None
@@ -50,11 +51,11 @@ def invite(host: Host, hosted: Hosted, user: User, guest: User) -> Offer:
     Raises:
         Refusal: if the user does not lead it, it is full, or teams may not change any more.
     """
-    now, mine = host.now(), require_led(host, hosted, user)
-    require_open(hosted, now)
-    if guest.id in {m.id for m in mine.members}:
-        raise Conflict(f"{guest.name} is in the team already")
     with host.db.write() as db:
+        now, mine = host.now(), require_led(host, hosted, user)
+        require_open(hosted, now)
+        if guest.id in {m.id for m in mine.members}:
+            raise Conflict(f"{guest.name} is in the team already")
         require_room(db, hosted, [mine.id], 1)
         number = _offer(db, "invite", hosted.slug, mine.id, now, user=guest.id)
         theirs = membership(db, hosted.slug, guest)
@@ -71,13 +72,12 @@ def propose_merge(host: Host, hosted: Hosted, user: User, other: int) -> Offer:
     Raises:
         Refusal: if the user does not lead theirs, or the two may not merge.
     """
-    now, mine = host.now(), require_led(host, hosted, user)
-    theirs = team(host, other)
-    if competition_of(host, other) != hosted.slug or theirs.baseline:
-        raise Unknown(f"there is no team {other} in {hosted.slug}")
-    if theirs.id == mine.id:
-        raise Conflict("this is the same team")
     with host.db.write() as db:
+        now, mine, theirs = host.now(), require_led(host, hosted, user), team(host, other)
+        if competition_of(host, other) != hosted.slug or theirs.baseline:
+            raise Unknown(f"there is no team {other} in {hosted.slug}")
+        if theirs.id == mine.id:
+            raise Conflict("this is the same team")
         _require_mergeable(db, hosted, mine.id, theirs.id, now)
         number = _offer(db, "merge", hosted.slug, mine.id, now, other=theirs.id)
         for one in (mine.id, theirs.id):
@@ -106,20 +106,13 @@ def answer(host: Host, hosted: Hosted, user: User, offer: int, accept: bool) -> 
     Raises:
         Refusal: if it is not theirs to answer, or what was offered is not possible any more.
     """
-    now, mine = host.now(), team_of(host, hosted.slug, user)
-    found = next((o for o in offers(host, hosted.slug, user) if o.id == offer), None)
-    if found is None:
-        raise Unknown(f"there is no open offer {offer} for you")
-    own = mine is not None and mine.id == found.team
-    if (found.kind == "merge" or own) and not (mine and mine.leader == user.id):
-        raise Forbidden("only the leader of the team may say that")
-    if found.kind == "invite" and not own and found.user != user.id:
-        raise Forbidden("only who is invited may say that")
-    if accept and own:
-        raise Forbidden("the others have to accept it")
     with host.db.write() as db:
-        if db.execute("SELECT state FROM offers WHERE id = ?", (offer,)).fetchone()["state"] != "open":
-            raise Conflict("this was answered already")
+        now, mine = host.now(), team_of(host, hosted.slug, user)
+        found = next((o for o in offers(host, hosted.slug, user) if o.id == offer), None)
+        if found is None:
+            raise Unknown(f"there is no open offer {offer} for you")
+        own = mine is not None and mine.id == found.team
+        _require_answerable(found, user, mine, own, accept)
         if accept and found.kind == "invite":
             _join(db, hosted, user, found.team, now)
         elif accept:
@@ -132,6 +125,15 @@ def answer(host: Host, hosted: Hosted, user: User, offer: int, accept: bool) -> 
         host.events.add(db, now, hosted.slug, "board")
     host.events.wake()
     return team_of(host, hosted.slug, user)
+
+
+def _require_answerable(found: Offer, user: User, mine: Team | None, own: bool, accept: bool) -> None:
+    if (found.kind == "merge" or own) and not (mine and mine.leader == user.id):
+        raise Forbidden("only the leader of the team may say that")
+    if found.kind == "invite" and not own and found.user != user.id:
+        raise Forbidden("only who is invited may say that")
+    if accept and own:
+        raise Forbidden("the others have to accept it")
 
 
 def _join(db: sqlite3.Connection, hosted: Hosted, user: User, into: int, now: datetime) -> None:

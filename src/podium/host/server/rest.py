@@ -20,7 +20,7 @@ from podium.host.server.competitions import Hosted
 from podium.host.server.downloads import download_token
 from podium.host.server.host import Host
 from podium.host.server.kaggle_api import base_of
-from podium.host.server.quota import limits
+from podium.host.server.quota import Limits, limits
 from podium.host.server.services import Anyone, Of, Somebody, TheHost
 from podium.host.server.teams import team_of
 from podium.host.server.uploads import start_upload
@@ -115,17 +115,17 @@ def board_csv(host: TheHost, hosted: Of, viewer: Anyone, private: bool = False) 
 
 
 @router.get("/competitions/{slug}/limits", tags=["submissions"])
-def my_limits(host: TheHost, hosted: Of, user: Somebody) -> a.LimitsView:
+def my_limits(host: TheHost, hosted: Of, user: Somebody) -> Limits:
     """The quota of my team."""
     mine = team_of(host, hosted.slug, user)
-    return a.LimitsView(**asdict(limits(host, hosted, mine.id if mine else None)))
+    return limits(host, hosted, mine.id if mine else None)
 
 
 @router.get("/competitions/{slug}/submissions", tags=["submissions"])
-def my_submissions(host: TheHost, hosted: Of, user: Somebody) -> list[a.SubmissionView]:
+def my_submissions(host: TheHost, hosted: Of, user: Somebody) -> list[subs.Submission]:
     """The submissions of my team, the newest first."""
     mine = team_of(host, hosted.slug, user)
-    return [a.SubmissionView(**asdict(s)) for s in (subs.submissions(host, hosted, mine.id) if mine else [])]
+    return subs.submissions(host, hosted, mine.id) if mine else []
 
 
 @router.post("/competitions/{slug}/uploads", tags=["submissions"], status_code=201)
@@ -136,47 +136,47 @@ def upload(host: TheHost, hosted: Of, user: Somebody, given: a.UploadRequest, re
 
 
 @router.post("/competitions/{slug}/submissions", tags=["submissions"], status_code=201)
-def submit(host: TheHost, hosted: Of, user: Somebody, given: a.HandIn) -> a.SubmissionView:
+def submit(host: TheHost, hosted: Of, user: Somebody, given: a.HandIn) -> subs.Submission:
     """Make a submission of a file that was sent."""
-    return a.SubmissionView(**asdict(subs.hand_in(host, hosted, user, given.token, given.message)))
+    return subs.hand_in(host, hosted, user, given.token, given.message)
 
 
 @router.get("/submissions/{number}", tags=["submissions"])
-def one(host: TheHost, user: Somebody, number: a.Number) -> a.SubmissionView:
+def one(host: TheHost, user: Somebody, number: a.Number) -> subs.Submission:
     """A submission of my team."""
-    return a.SubmissionView(**asdict(subs.submission(host, number, user)))
+    return subs.submission(host, number, user)
 
 
 @router.post("/submissions/{number}/cancel", tags=["submissions"])
-def cancel(host: TheHost, user: Somebody, number: a.Number) -> a.SubmissionView:
+def cancel(host: TheHost, user: Somebody, number: a.Number) -> subs.Submission:
     """Take back a submission that waits to be graded."""
-    return a.SubmissionView(**asdict(subs.cancel(host, number, user)))
+    return subs.cancel(host, number, user)
 
 
 @router.put("/competitions/{slug}/picks", tags=["submissions"])
-def pick(host: TheHost, hosted: Of, user: Somebody, given: a.Picks) -> list[a.SubmissionView]:
+def pick(host: TheHost, hosted: Of, user: Somebody, given: a.Picks) -> list[subs.Submission]:
     """Choose the submissions that count at the end."""
-    return [a.SubmissionView(**asdict(s)) for s in subs.pick(host, hosted, user, given.ids)]
+    return subs.pick(host, hosted, user, given.ids)
 
 
 @router.get("/competitions/{slug}/shares", tags=["shared attempts"])
 def shares(
     host: TheHost, hosted: Of, viewer: Anyone, change: str | None = Query(None, max_length=40)
-) -> list[a.ShareView]:
+) -> list[sharing.Share]:
     """What teams published, the newest first."""
-    return [a.ShareView(**asdict(s)) for s in sharing.shares(host, hosted, viewer, change)]
+    return sharing.shares(host, hosted, viewer, change)
 
 
 @router.get("/competitions/{slug}/shares/pooled", tags=["shared attempts"])
-def pooled(host: TheHost, hosted: Of) -> list[a.PoolView]:
+def pooled(host: TheHost, hosted: Of) -> list[sharing.Pool]:
     """The verdicts of all teams by kind of change."""
-    return [a.PoolView(**asdict(p)) for p in sharing.pooled(host, hosted)]
+    return sharing.pooled(host, hosted)
 
 
 @router.post("/competitions/{slug}/shares", tags=["shared attempts"], status_code=201)
-def publish(host: TheHost, hosted: Of, user: Somebody, given: a.NewShare) -> a.ShareView:
+def publish(host: TheHost, hosted: Of, user: Somebody, given: a.NewShare) -> sharing.Share:
     """Publish an attempt of my team."""
-    return a.ShareView(**asdict(sharing.publish(host, hosted, user, **given.model_dump())))
+    return sharing.publish(host, hosted, user, **given.model_dump())
 
 
 @router.delete("/competitions/{slug}/shares/{number}", tags=["shared attempts"], status_code=204)

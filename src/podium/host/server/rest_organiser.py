@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Body, Request
 
 from podium.host.server import answers as a
 from podium.host.server import submissions as subs
+from podium.host.server.accounts import User
 from podium.host.server.kaggle_api import base_of
 from podium.host.server.rest import FAILURES
 from podium.host.server.services import Of, Organiser, TheHost
@@ -41,9 +41,9 @@ def describe(host: TheHost, hosted: Of, _: Organiser, given: a.Description) -> a
 
 
 @router.get("/competitions/{slug}/submissions")
-def submissions(host: TheHost, hosted: Of, user: Organiser) -> list[a.SubmissionView]:
+def submissions(host: TheHost, hosted: Of, user: Organiser) -> list[subs.Submission]:
     """Of all teams, the newest first; private scores only from the reveal on."""
-    return [a.SubmissionView(**asdict(s)) for s in subs.all_submissions(host, hosted, user)]
+    return subs.all_submissions(host, hosted, user)
 
 
 @router.post("/competitions/{slug}/rescore")
@@ -76,10 +76,10 @@ def upload(host: TheHost, hosted: Of, user: Organiser, given: a.BaselineUpload, 
 
 
 @router.post("/competitions/{slug}/baselines", status_code=201)
-def baseline(host: TheHost, hosted: Of, user: Organiser, given: a.BaselineHandIn) -> a.SubmissionView:
+def baseline(host: TheHost, hosted: Of, user: Organiser, given: a.BaselineHandIn) -> subs.Submission:
     """Put a baseline on the board."""
     team = baseline_team(host, hosted, user, given.name)
-    return a.SubmissionView(**asdict(subs.hand_in(host, hosted, user, given.token, given.message, team)))
+    return subs.hand_in(host, hosted, user, given.token, given.message, team)
 
 
 @router.post("/users", status_code=201)
@@ -90,6 +90,6 @@ def add_user(host: TheHost, _: Organiser, given: a.NewUser) -> a.NewToken:
 
 
 @router.get("/users")
-def users(host: TheHost, _: Organiser) -> list[a.UserView]:
+def users(host: TheHost, _: Organiser) -> list[User]:
     """All users."""
-    return [a.UserView(**asdict(u)) for u in host.accounts.everybody()]
+    return host.accounts.everybody()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from fastapi import APIRouter, Request, Response
 
 from podium.host.server import answers as a
@@ -18,9 +16,9 @@ router = APIRouter(prefix="/api", responses=FAILURES)
 
 
 @router.get("/me", tags=["accounts"])
-def me(user: Somebody) -> a.UserView:
+def me(user: Somebody) -> User:
     """Who I am."""
-    return a.UserView(**asdict(user))
+    return user
 
 
 @router.post("/register", tags=["accounts"], status_code=201)
@@ -58,7 +56,7 @@ def logout(host: TheHost, _: Somebody, request: Request) -> Response:
 
 def _logged_in(response: Response, request: Request, cookie: str, session: Session) -> a.LoggedIn:
     set_cookie(response, request, cookie)
-    return a.LoggedIn(user=a.UserView(**asdict(session.user)), csrf=session.csrf)
+    return a.LoggedIn(user=session.user, csrf=session.csrf)
 
 
 def set_cookie(response: Response, request: Request, cookie: str) -> None:
@@ -92,29 +90,22 @@ def revoke(host: TheHost, user: Somebody, number: a.Number) -> a.Count:
     return a.Count(count=host.accounts.revoke(user, host.now(), number))
 
 
-def _view(team: teams.Team) -> a.TeamView:
-    return a.TeamView(
-        id=team.id, name=team.name, leader=team.leader, members=[a.UserView(**asdict(m)) for m in team.members],
-        baseline=team.baseline,
-    )  # fmt: skip
-
-
 @router.post("/competitions/{slug}/team", tags=["teams"], status_code=201)
-def enter(host: TheHost, hosted: Of, user: Somebody, given: a.Entry) -> a.TeamView:
+def enter(host: TheHost, hosted: Of, user: Somebody, given: a.Entry) -> teams.Team:
     """Enter the competition with a team of my own."""
-    return _view(teams.enter(host, hosted, user, given.name))
+    return teams.enter(host, hosted, user, given.name)
 
 
 @router.get("/competitions/{slug}/team", tags=["teams"])
-def my_team(host: TheHost, hosted: Of, user: Somebody) -> a.TeamView:
+def my_team(host: TheHost, hosted: Of, user: Somebody) -> teams.Team:
     """My team."""
-    return _view(teams.require_team(host, hosted.slug, user))
+    return teams.require_team(host, hosted.slug, user)
 
 
 @router.patch("/competitions/{slug}/team", tags=["teams"])
-def rename(host: TheHost, hosted: Of, user: Somebody, given: a.TeamName) -> a.TeamView:
+def rename(host: TheHost, hosted: Of, user: Somebody, given: a.TeamName) -> teams.Team:
     """Rename my team."""
-    return _view(teams.rename(host, hosted, user, given.name))
+    return teams.rename(host, hosted, user, given.name)
 
 
 @router.delete("/competitions/{slug}/team", tags=["teams"], status_code=204)
@@ -125,25 +116,24 @@ def leave(host: TheHost, hosted: Of, user: Somebody) -> Response:
 
 
 @router.get("/competitions/{slug}/offers", tags=["teams"])
-def offers(host: TheHost, hosted: Of, user: Somebody) -> list[a.OfferView]:
+def offers(host: TheHost, hosted: Of, user: Somebody) -> list[offering.Offer]:
     """Open invitations and proposals to merge that concern me."""
-    return [a.OfferView(**asdict(o)) for o in offering.offers(host, hosted.slug, user)]
+    return offering.offers(host, hosted.slug, user)
 
 
 @router.post("/competitions/{slug}/invitations", tags=["teams"], status_code=201)
-def invite(host: TheHost, hosted: Of, user: Somebody, given: a.Invitation) -> a.OfferView:
+def invite(host: TheHost, hosted: Of, user: Somebody, given: a.Invitation) -> offering.Offer:
     """Ask somebody into my team."""
-    return a.OfferView(**asdict(offering.invite(host, hosted, user, host.accounts.find(given.user))))
+    return offering.invite(host, hosted, user, host.accounts.find(given.user))
 
 
 @router.post("/competitions/{slug}/mergers", tags=["teams"], status_code=201)
-def merge(host: TheHost, hosted: Of, user: Somebody, given: a.Proposal) -> a.OfferView:
+def merge(host: TheHost, hosted: Of, user: Somebody, given: a.Proposal) -> offering.Offer:
     """Propose to another team to become one."""
-    return a.OfferView(**asdict(offering.propose_merge(host, hosted, user, given.team)))
+    return offering.propose_merge(host, hosted, user, given.team)
 
 
 @router.post("/competitions/{slug}/offers/{number}", tags=["teams"])
-def answer(host: TheHost, hosted: Of, user: Somebody, number: a.Number, given: a.Reply) -> a.TeamView | None:
+def answer(host: TheHost, hosted: Of, user: Somebody, number: a.Number, given: a.Reply) -> teams.Team | None:
     """Accept or decline an offer, or withdraw my team's."""
-    found = offering.answer(host, hosted, user, number, given.accept)
-    return _view(found) if found else None
+    return offering.answer(host, hosted, user, number, given.accept)

@@ -122,4 +122,6 @@ CREATE TABLE events (
 )
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_EVENTS_BY_KIND = "CREATE INDEX events_of_kinds ON events (competition, kind, id)"
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _EVENTS_BY_KIND)

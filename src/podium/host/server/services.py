@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 
 from podium.host.server.accounts import Session, User, same_secret
 from podium.host.server.competitions import Hosted
 from podium.host.server.downloads import Downloads
+from podium.host.server.guard import SAFE
 from podium.host.server.host import Host
 from podium.host.server.refusals import Forbidden, Unauthorised
 from podium.host.server.throttle import Throttle
 
 COOKIE = "podium_session"
 CSRF_HEADER = "x-csrf-token"
-SAFE = ("GET", "HEAD", "OPTIONS")
+
+MOST_FILES = 6
+"""Uploads and downloads that use the disk at the same moment, in threads of their own: pages do not wait for them."""
 
 
 @dataclass
@@ -29,6 +35,8 @@ class Services:
     downloads: Downloads = field(init=False)
     requests: Throttle = field(init=False)
     failures: Throttle = field(init=False)
+    arriving: Counter[str] = field(default_factory=Counter)
+    disk: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MOST_FILES))
 
     def __post_init__(self) -> None:
         config = self.host.config
@@ -69,7 +77,12 @@ class Services:
     def session(self, request: Request) -> Session | None:
         """The session of a browser, if it has one."""
         cookie = request.cookies.get(COOKIE)
-        return self.host.accounts.session(cookie, self.host.now()) if cookie else None
+        if not cookie:
+            return None
+        if not hasattr(request.state, "session"):  # several parts of an answer ask
+            request.state.session = self.host.accounts.session(cookie, self.host.now())
+        found: Session | None = request.state.session
+        return found
 
     def _by_header(self, header: str, address: str) -> User:
         key = f"token {address}"
@@ -119,9 +132,17 @@ def services_of(request: Request) -> Services:
     return found
 
 
-def anyone(request: Request) -> User | None:
+async def the_services(request: Request) -> Services:
+    """`services_of`, without a thread for it."""
+    return services_of(request)
+
+
+async def anyone(request: Request) -> User | None:
     """Who asks, if they say so."""
-    return services_of(request).user(request)
+    services = services_of(request)
+    if "authorization" in request.headers or COOKIE in request.cookies:
+        return await run_in_threadpool(services.user, request)
+    return services.user(request)  # a stranger is only counted
 
 
 def require_user(request: Request) -> User:
@@ -148,7 +169,7 @@ def require_organiser(request: Request) -> User:
     return user
 
 
-def competition_of(slug: str, request: Request) -> Hosted:
+async def competition_of(slug: str, request: Request) -> Hosted:
     """The competition that an address names.
 
     Raises:
@@ -157,7 +178,7 @@ def competition_of(slug: str, request: Request) -> Hosted:
     return services_of(request).host.competitions.get(slug)
 
 
-def host_of(request: Request) -> Host:
+async def host_of(request: Request) -> Host:
     """The host."""
     return services_of(request).host
 
@@ -167,4 +188,4 @@ Somebody = Annotated[User, Depends(require_user)]
 Organiser = Annotated[User, Depends(require_organiser)]
 Of = Annotated[Hosted, Depends(competition_of)]
 TheHost = Annotated[Host, Depends(host_of)]
-TheServices = Annotated[Services, Depends(services_of)]
+TheServices = Annotated[Services, Depends(the_services)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+import resource
+import sys
 from typing import Any
 
 import httptools
@@ -18,9 +21,45 @@ from podium.host.server.uploads import remove_parts, sweep
 
 LOCK = "serving.lock"
 
+SWITCH = 0.001
+"""Seconds after which a busy thread lets others run; with Python's 5 ms, each step of an answer may wait as long."""
+
+
+HEAD_SECONDS = 20.0
+"""Time that a connection has to send the head of a request."""
+
+OPEN_FILES = 1 << 16
+
 
 class Protocol(HttpToolsProtocol):
-    """Tells the guard which host an absolute-form target names: by itself uvicorn drops it."""
+    """Tells the guard which host an absolute-form target names, which uvicorn drops by itself; and ends a connection
+    whose head comes too slowly, as the guard does with bodies."""
+
+    _head: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody is there."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """They are gone."""
+        self._head_came()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        if self._head is None:
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self._head = asyncio.get_running_loop().call_later(HEAD_SECONDS, self.transport.close)
+
+    def _head_came(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, but none that only we may set."""
@@ -29,6 +68,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin with the request."""
+        self._head_came()
         if not self.url.startswith(b"/"):
             host = httptools.parse_url(self.url).host if b"://" in self.url else b"-"
             self.headers.append((TARGET, host or b"-"))
@@ -56,6 +96,13 @@ def redact(text: str) -> str:
     return _SECRETS.sub("…", text)
 
 
+def _allow_files() -> None:
+    """Thousands of open connections and files, where the system lets this process have them."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(most, OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(now, wanted), most))
+
+
 def server(host: Host, bind: str = "127.0.0.1", port: int = 8765, **settings: Any) -> uvicorn.Server:
     """A server that is not running yet."""
     config = uvicorn.Config(
@@ -79,4 +126,6 @@ def serve(host: Host, bind: str = "127.0.0.1", port: int = 8765) -> None:
         remove_parts(host.blobs)
         sweep(host)
         host.events.forget(host.now())
+        sys.setswitchinterval(SWITCH)
+        _allow_files()
         server(host, bind, port).run()

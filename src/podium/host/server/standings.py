@@ -127,17 +127,21 @@ def _for_viewer(row: Standing, mine: int | None, hidden: bool) -> Standing:
 
 
 def _board(host: Host, hosted: Hosted, private: bool) -> list[Standing]:
-    """The board, computed anew after each event only."""
-    stamp = (host.events.last(hosted.slug), hosted.rules, hosted.spec.metric)
-    with _memo_lock:
-        known = _memo.setdefault(host, {}).get((hosted.slug, private))
+    """The board, computed anew after it moved only, and by one of those who ask."""
+    kind = None if private else "board"  # a pick moves the private one alone, and wakes nobody who looks at the other
+    stamp = (host.events.last(hosted.slug, kind), hosted.rules, hosted.spec.metric)
+    memo = _memo.setdefault(host, {})
+    known = memo.get((hosted.slug, private))
     if known is not None and known[0] == stamp:
         return known[1]
-    with host.db.read() as db:
-        rows = _private(db, hosted) if private else _public(db, hosted)
     with _memo_lock:
-        _memo[host][hosted.slug, private] = stamp, rows
-    return rows
+        stamp = (host.events.last(hosted.slug, kind), hosted.rules, hosted.spec.metric)
+        known = memo.get((hosted.slug, private))
+        if known is None or known[0] != stamp:
+            with host.db.read() as db:
+                rows = _private(db, hosted) if private else _public(db, hosted)
+            known = memo[hosted.slug, private] = stamp, rows
+        return known[1]
 
 
 def _entries(db: sqlite3.Connection, hosted: Hosted) -> dict[int, list[Row]]:

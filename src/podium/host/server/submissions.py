@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from podium.host.server.accounts import User
 from podium.host.server.competitions import Hosted
@@ -19,7 +20,7 @@ from podium.host.server.uploads import usable
 
 LONGEST_MESSAGE = 500
 
-STATUSES = ("queued", "grading", "scored", "failed", "cancelled")
+Status = Literal["queued", "grading", "scored", "failed", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,6 @@ class Submission:
     """A submission as its team, or an organiser, may see it now.
 
     Attributes:
-        status: One of `STATUSES`.
         public: The public score, as far as it is told.
         private: The private score; None before the reveal.
         error: Why it failed.
@@ -44,7 +44,7 @@ class Submission:
     file_name: str
     bytes: int
     message: str
-    status: str
+    status: Status
     public: float | None
     private: float | None
     error: str
@@ -64,17 +64,11 @@ def hand_in(host: Host, hosted: Hosted, user: User, token: str, message: str, te
             not this user's, or the team handed in the same file before, which uses nothing.
     """
     text = "".join(c for c in message if c.isprintable())[:LONGEST_MESSAGE]
-    mine = team if team is not None else require_team(host, hosted.slug, user).id
     with host.db.write() as db:
-        now = host.now()
+        now, mine = host.now(), team if team is not None else require_team(host, hosted.slug, user).id
         upload = usable(
             db.execute("SELECT * FROM uploads WHERE hash = ?", (hash_of(token),)).fetchone(), hosted, user, now
         )
-        if team is None:  # it may have been merged since
-            row = db.execute(
-                "SELECT team FROM members WHERE competition = ? AND user = ?", (hosted.slug, user.id)
-            ).fetchone()
-            mine = row["team"] if row else mine
         require_allowed(db, hosted, mine, now)
         require_room(host, db, mine, upload["declared"])
         _require_new(db, mine, upload["sha256"])
@@ -135,10 +129,11 @@ def pick(host: Host, hosted: Hosted, user: User, numbers: Sequence[int]) -> list
     Raises:
         Refusal: if there are too many, one is not the team's, not scored or late, or the competition is over.
     """
-    mine, wanted = require_team(host, hosted.slug, user), list(dict.fromkeys(numbers))
+    wanted = list(dict.fromkeys(numbers))
     if len(wanted) > hosted.rules.final_picks:
         raise Refusal(f"{len(wanted)} picks", expected=f"{hosted.rules.final_picks} at most")
     with host.db.write() as db:
+        mine = require_team(host, hosted.slug, user)
         if hosted.rules.ended(host.now()):
             raise Forbidden("picks are final since the end of the competition")
         there = db.execute(
@@ -162,8 +157,8 @@ def cancel(host: Host, number: int, user: User) -> Submission:
     Raises:
         Refusal: if it is another team's, or not waiting any more.
     """
-    found = submission(host, number, user)
     with host.db.write() as db:
+        found = submission(host, number, user)
         allowed = "status != 'cancelled'" if user.organiser else "status = 'queued' AND public IS NULL"
         done = db.execute(
             f"UPDATE submissions SET status = 'cancelled', picked = 0 WHERE id = ? AND {allowed}", (number,)

@@ -35,6 +35,11 @@ def team_of(host: Host, slug: str, user: User) -> Team | None:
     return team(host, row["team"]) if row else None
 
 
+def members_of(host: Host, slug: str) -> dict[int, int]:
+    """The team of every user who entered a competition."""
+    return {r["user"]: r["team"] for r in host.db.all("SELECT user, team FROM members WHERE competition = ?", slug)}
+
+
 def require_team(host: Host, slug: str, user: User) -> Team:
     """The team of a user.
 
@@ -88,8 +93,8 @@ def enter(host: Host, hosted: Hosted, user: User, name: str | None = None) -> Te
         Refusal: if the entry deadline has passed, or the name is taken (of a team that is named by its user, a number
             is added).
     """
-    now = host.now()
     with host.db.write() as db:
+        now = host.now()
         there = membership(db, hosted.slug, user)
         if there is None:
             if not hosted.rules.entry_open(now):
@@ -109,11 +114,11 @@ def rename(host: Host, hosted: Hosted, user: User, name: str) -> Team:
     Raises:
         Refusal: if they do not lead it, the name is taken, or the competition is over.
     """
-    now, mine = host.now(), require_led(host, hosted, user)
     plain = clean_name(name, "team")
-    if hosted.rules.ended(now):
-        raise Forbidden("names are final since the end of the competition")
     with host.db.write() as db:
+        now, mine = host.now(), require_led(host, hosted, user)
+        if hosted.rules.ended(now):
+            raise Forbidden("names are final since the end of the competition")
         try:
             db.execute("UPDATE teams SET name = ?, key = ? WHERE id = ?", (plain, fold(plain), mine.id))
         except sqlite3.IntegrityError:
@@ -130,9 +135,9 @@ def leave(host: Host, hosted: Hosted, user: User) -> None:
     Raises:
         Refusal: if teams may not change any more, or it would leave submissions without anybody.
     """
-    now, mine = host.now(), require_team(host, hosted.slug, user)
-    require_open(hosted, now)
     with host.db.write() as db:
+        now, mine = host.now(), require_team(host, hosted.slug, user)
+        require_open(hosted, now)
         left = db.execute(
             "SELECT user FROM members WHERE team = ? AND user != ? ORDER BY joined", (mine.id, user.id)
         ).fetchall()

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from podium.errors import StorageError
 from podium.host.server.downloads import Piece
+from podium.host.server.refusals import TooMany
 from podium.host.server.services import Services, TheServices
+from podium.host.server.tokens import hash_of
 from podium.host.server.uploads import Arrival
 
 router = APIRouter(tags=["files"])
 
 _CHUNK = 1 << 18
+MOST_AT_ONCE = 3
+"""Connections that send the same upload."""
 _RANGED = {206: {"description": "A part of the file"}, 416: {"description": "The range lies behind its end"}}
+
+
+async def _gathered(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What comes in larger pieces."""
+    kept, size = [], 0
+    async for part in parts:
+        kept.append(part)
+        size += len(part)
+        if size >= _CHUNK:
+            yield b"".join(kept)
+            kept, size = [], 0
+    if size:
+        yield b"".join(kept)
 
 
 @router.put("/api/v1/uploads/{token}", include_in_schema=False)
@@ -26,12 +45,31 @@ async def put(token: str, request: Request) -> Response:
     """The raw bytes of the file; may be sent again until the submission is made. No login: the token is the right."""
     services: Services = request.app.state.services
     services.requests.take(f"upload {request.client.host if request.client else '?'}")
-    arrival = await run_in_threadpool(Arrival, services.host, token)
+    with _counted(services.arriving, hash_of(token)):
+        return await _taken(services, token, request)
+
+
+@contextlib.contextmanager
+def _counted(arriving: Counter[str], upload: str) -> Iterator[None]:
+    """Refuse one more connection for an upload: a client may try again beside one that hangs, and no more."""
+    if arriving[upload] >= MOST_AT_ONCE:
+        raise TooMany("this upload is being sent already", remedy="wait until it is here")
+    arriving[upload] += 1
     try:
-        async for chunk in request.stream():
-            for at in range(0, len(chunk), _CHUNK):
-                await run_in_threadpool(arrival.write, chunk[at : at + _CHUNK])
-        await run_in_threadpool(arrival.finish)
+        yield
+    finally:
+        arriving[upload] -= 1
+        if not arriving[upload]:
+            del arriving[upload]
+
+
+async def _taken(services: Services, token: str, request: Request) -> Response:
+    disk = services.disk
+    arrival = await to_thread.run_sync(Arrival, services.host, token, limiter=disk)
+    try:
+        async for piece in _gathered(request.stream()):
+            await to_thread.run_sync(arrival.write, piece, limiter=disk)
+        await to_thread.run_sync(arrival.finish, limiter=disk)
     except ClientDisconnect:
         return Response(status_code=400)
     except StorageError:
@@ -47,12 +85,12 @@ def get(token: str, name: str, request: Request, services: TheServices) -> Respo
     """One download, or the rest of it (`Range` with `If-Range`). No login: the signed address is the right."""
     services.requests.take(f"download {request.client.host if request.client else '?'}")
     piece = services.downloads.open(token, request.headers)
-    return StreamingResponse(_sent(piece), 206 if piece.partial else 200, piece.headers)
+    return StreamingResponse(_sent(piece, services.disk), 206 if piece.partial else 200, piece.headers)
 
 
-async def _sent(piece: Piece) -> AsyncIterator[bytes]:
+async def _sent(piece: Piece, disk: CapacityLimiter) -> AsyncIterator[bytes]:
     parts = _read(piece)
-    while chunk := await run_in_threadpool(next, parts, b""):
+    while chunk := await to_thread.run_sync(next, parts, b"", limiter=disk):
         yield chunk
 
 

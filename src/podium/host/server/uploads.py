@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import sqlite3
 import unicodedata
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,13 +19,13 @@ from podium.host.server.competitions import Hosted
 from podium.host.server.database import Row
 from podium.host.server.host import Host
 from podium.host.server.quota import require_allowed, require_room
-from podium.host.server.refusals import Conflict, Forbidden, Refusal, TooMany, Unknown
+from podium.host.server.refusals import Conflict, Forbidden, Refusal, Unknown
 from podium.host.server.teams import enter, team_of
 from podium.host.server.tokens import hash_of, new_token
 
 VALID = timedelta(hours=6)
 MOST_OPEN = 20
-"""Uploads that a user may have begun and not handed in."""
+"""Uploads that a user may have begun and not handed in; the next one takes the place of the oldest."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -52,20 +53,25 @@ def start_upload(host: Host, hosted: Hosted, user: User, file_name: str, size: i
             mine = enter(host, hosted, user)
         team = mine.id
     token, now = new_token(), host.now()
-    with host.db.write() as db:
+    with host.db.write(lasting=False) as db:
         require_allowed(db, hosted, team, now)
         require_room(host, db, team, size)
-        begun = db.execute(
-            "SELECT count(*) AS n FROM uploads WHERE user = ? AND submission IS NULL AND expires > ?",
-            (user.id, now.isoformat()),
-        ).fetchone()["n"]
-        if begun >= MOST_OPEN:
-            raise TooMany(f"{begun} uploads were begun and not handed in", remedy="hand them in, or wait some hours")
+        dropped = _without_the_oldest(db, user)
         db.execute(
             "INSERT INTO uploads (hash, competition, user, file_name, declared, expires) VALUES (?, ?, ?, ?, ?, ?)",
             (hash_of(token), hosted.slug, user.id, clean_file_name(file_name), size, (now + VALID).isoformat()),
         )
+    for name in dropped:  # only now: nobody can hand them in any more
+        (host.blobs / name).unlink(missing_ok=True)
     return token
+
+
+def _without_the_oldest(db: sqlite3.Connection, user: User) -> list[str]:
+    """Forget a user's oldest uploads that were never handed in, to make a place; returns the names of their files."""
+    open_ones = "SELECT hash FROM uploads WHERE user = ? AND submission IS NULL ORDER BY rowid DESC LIMIT -1 OFFSET ?"
+    hashes = [row["hash"] for row in db.execute(open_ones, (user.id, MOST_OPEN - 1))]
+    db.executemany("DELETE FROM uploads WHERE hash = ?", [(h,) for h in hashes])
+    return hashes
 
 
 class Arrival:
@@ -106,16 +112,26 @@ class Arrival:
         except OSError as error:
             raise storage_error(error, "the host") or error from error
         self._file.close()
-        with self.host.db.write() as db:
+        with self.host.db.write(lasting=False) as db:
             _open_upload(db.execute("SELECT * FROM uploads WHERE hash = ?", (self.hash,)).fetchone(), self.host.now())
             db.execute("UPDATE uploads SET sha256 = ? WHERE hash = ?", (self._sha.hexdigest(), self.hash))
             os.replace(self._part, self.host.blobs / self.hash)
+        _keep_names(self.host.blobs)
 
     def abandon(self) -> None:
         """Remove what came; harmless after `finish`."""
         with contextlib.suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
+
+
+def _keep_names(folder: Path) -> None:
+    """Wait until a file's new name survives a power cut too."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _open_upload(row: Row | None, now: datetime) -> Row:

@@ -16,6 +16,7 @@ from podium.host.server import seccomp
 def main() -> None:
     """Answer jobs until there are no more; run as ``python -m podium.host.server.worker MEMORY_MB``."""
     _die_with_parent()
+    _stand_back()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a metric prints must not be taken for an answer
@@ -37,6 +38,12 @@ def _answer(marker: Any, job: dict[str, str]) -> dict[str, Any]:
     except MemoryError:
         marker.forget()
         return {"error": "grading it needs more memory than this host allows", "detail": "MemoryError"}
+
+
+def _stand_back() -> None:
+    """Work when the server has nothing to do: visitors wait for pages, and nobody for a grade to the millisecond."""
+    os.nice(10)
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _die_with_parent() -> None:

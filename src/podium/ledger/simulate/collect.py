@@ -24,11 +24,12 @@ SEEDS = 10_000
 
 
 def collect(
-    path: Path, about: dict[str, Any], recipe: Recipe, train: TrainFold, ledgers: int, attempts: int
+    path: Path, about: dict[str, Any], recipe: Recipe, train: TrainFold, ledgers: int, attempts: int, only: int = -1
 ) -> Trainings:
     """Train ``ledgers`` baselines and the attempts against each; the file is written after every fold run.
 
     Args:
+        only: Train this ledger and no other.
         about: data, metric, greater_is_better, folds, recipe_name and changes, as the page tells them.
         attempts: A/A attempts of each ledger; those with an effect come on top.
 
@@ -49,11 +50,33 @@ def collect(
             kept.save(path)
         return kept.run(ledger, attempt, what)
 
-    for ledger in range(ledgers):
+    for ledger in range(ledgers) if only < 0 else (only,):
         for race in race_ledger(ledger, kept.plan[ledger], trained, kept.k, up=kept.greater_is_better):
             says = KINDS[race.kind].says
             say(f"ledger {ledger + 1} of {ledgers}, attempt {race.attempt} ({says}): {race.decision.sentence}")
     return kept
+
+
+def part_of(path: Path, ledger: int) -> Path:
+    """Where a ledger is collected on its own, while others are at work."""
+    return path.with_name(f"{path.stem}.ledger-{ledger}{path.suffix}")
+
+
+def take_in(path: Path, ledgers: int) -> None:
+    """Put what the ledgers' own files hold into ``path`` and remove them; those of unfinished ledgers too.
+
+    Raises:
+        LedgerError: if one of them was begun with another recipe, metric, or number of attempts.
+    """
+    parts = [part for ledger in range(ledgers) if (part := part_of(path, ledger)).exists()]
+    for part in parts:
+        other = Trainings.load(part)
+        whole = _begun(path, other.about) if path.exists() else other
+        whole.plan += other.plan[len(whole.plan) :]
+        for key, scores in other.scores.items():
+            whole.add(key, scores, other.groups[key.fold])
+        whole.save(path)
+        part.unlink()
 
 
 def _begun(path: Path, about: dict[str, Any]) -> Trainings:

@@ -33,11 +33,8 @@ KINDS: dict[str, Kind] = {
     AA: Kind("the same recipe with new seeds", "nothing", 10, lambda r: {}),
     "epochs": Kind("twice the epochs", "gain", 2, lambda r: {"train": {"epochs": 2 * r.train.epochs}}),
     "rate": Kind("a tenth of the learning rate", "loss", 1, lambda r: {"optim": {"lr": r.optim.lr / 10}}),
-    "colour": Kind(
-        "training images with colours beyond recognition",
-        "loss",
-        1,
-        lambda r: {"augment": {"colour": 1.0, "brightness": 0.5, "contrast": 0.9}},
+    "noise": Kind(
+        "training images drowned in noise", "loss", 1, lambda r: {"augment": {"noise": 1.0, "noise_size": 0.5}}
     ),
 }
 

@@ -25,11 +25,11 @@ def paired_t(field: Field, world: World, rng: Rng) -> Bools:
 
 
 def paired_t_of(difference: Floats, world: World, rng: Rng) -> Bools:
-    """`paired_t` from the paired difference of each group, shape (lanes, G)."""
+    """`paired_t` from the paired difference of the groups' values (`weighed`), shape (lanes, G)."""
     sizes = np.array(world.sizes, np.float64)
     n = sizes.sum()
-    mean = (difference * sizes).sum(-1, keepdims=True) / n
-    scatter = (sizes * (difference - mean) ** 2).sum(-1)
+    mean = difference.mean(-1, keepdims=True)
+    scatter = ((sizes.mean() * (difference - mean)) ** 2 / sizes).sum(-1)
     within = n - len(sizes)
     if within > 0:
         scatter = scatter + 2 * world.image**2 * rng.chisquare(within, len(difference))

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import expit, ndtri
 
 from podium.ledger.verdict.formulas import Floats
+from podium.ledger.verdict.runs import weighed
 
 Rng = np.random.Generator
 
@@ -47,9 +48,11 @@ class World:
         return np.exp(self.spread * rng.standard_normal(lanes))
 
     def run(self, rng: Rng, level: Floats, factor: Floats | float = 1.0) -> Floats:
-        """One training for each ``level`` (…, G), with a factor (…) to its shift: group values, shape (…, G)."""
-        noise = np.sqrt(self.run_group**2 + self.image**2 / np.array(self.sizes))
-        return level + self._shift(rng, level.shape[:-1], factor) + noise * rng.standard_normal(level.shape)
+        """One training for each ``level`` (…, G), with a factor (…) to its shift: the values of `Run`, shape (…, G)."""
+        sizes = np.array(self.sizes, np.float64)
+        noise = np.sqrt(self.run_group**2 + self.image**2 / sizes)
+        drawn = level + self._shift(rng, level.shape[:-1], factor) + noise * rng.standard_normal(level.shape)
+        return weighed(drawn, sizes)
 
     def _shift(self, rng: Rng, shape: tuple[int, ...], factor: Floats | float) -> Floats:
         drawn = rng.standard_normal(shape)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from podium.errors import LedgerError
-from podium.ledger.verdict.formulas import Floats, fold_stats, summary
+from podium.ledger.verdict.formulas import Floats, closed_terms, fold_stats, replicate_terms, summary
 from podium.ledger.verdict.runs import Run
 
 if TYPE_CHECKING:
     from podium.ledger.verdict.noise import RunNoise
 
 NAN = float("nan")
+FEWEST = 2
+"""Degrees of freedom below which nothing is said of how gains differ between trainings: with one, too many YES."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,7 @@ class Comparison:
         noise_floor: Standard deviation of one training seen on one fold; NaN if unknown.
         df: Degrees of freedom of the error; 0 if it is unknown.
         noise_known: Whether anything was ever trained twice; if not, no error can be known.
+        shared: Whether the attempt only predicts in another way with its parent's trainings.
         folds: The m folds, ascending.
         gains, variances, weights: d, v and c of each fold, shape (m,); v is NaN for a single group.
         seeds: {fold: seeds} of all that the attempt has trained, also on folds that the parent has not.
@@ -45,6 +48,7 @@ class Comparison:
     weights: Floats
     seeds: dict[int, tuple[int, ...]]
     greater_is_better: bool = True
+    shared: bool = False
 
     @property
     def m(self) -> int:
@@ -72,7 +76,7 @@ def compare(
         noise: None while it is to be estimated, or unknown.
         greater_is_better: The metric's direction; for errors the sign is turned.
         shared_training: The attempt only predicts in another way with its parent's trainings: seeds are paired, and
-            the noise of retraining is no part of the error.
+            instead of ``noise`` the error has what its own gains tell of how far they differ between trainings.
 
     Raises:
         LedgerError: if a fold and seed comes twice, or both sides have not the same groups.
@@ -86,15 +90,40 @@ def compare(
     stats = [_fold(fold, [*attempt[fold].values()], [*parent[fold].values()]) for fold in folds]
     d, v, c = np.array(stats, np.float64).reshape(-1, 3).T
     d = d if greater_is_better else -d
-    c = np.zeros_like(c) if shared_training else c
+    if shared_training:
+        c = np.array([1 / len(attempt[fold]) for fold in folds], np.float64)
+        s2, df = _noise_of_gains([_differences(attempt[fold], parent[fold]) for fold in folds], d, v, c)
+    else:
+        s2, df = (noise.s2, noise.df) if noise is not None else (0.0, 0.0)
     seeds = {fold: tuple(sorted(of)) for fold, of in attempt.items()}
-    known = noise is not None and noise.known
-    if noise is None or not known or not folds:
-        gain = float(d.mean()) if folds else NAN
-        return Comparison(gain, NAN, NAN, 0, known, folds, d, v, c, seeds, greater_is_better)
-    found = summary(d, v, c, noise.s2, np.inf if shared_training else noise.df)
-    gain, se, floor, df = map(float, found)
-    return Comparison(gain, se, floor, df, known, folds, d, v, c, seeds, greater_is_better)
+    if not df or not folds:
+        gain, known = float(d.mean()) if folds else NAN, noise is not None and noise.known
+        return Comparison(gain, NAN, NAN, 0, known, folds, d, v, c, seeds, greater_is_better, shared_training)
+    gain, se, floor, free = map(float, summary(d, v, c, s2, df))
+    return Comparison(gain, se, floor, free, True, folds, d, v, c, seeds, greater_is_better, shared_training)
+
+
+def _differences(attempt: dict[int, Run], parent: dict[int, Run]) -> Floats:
+    """Of each seed the gain of each group, shape (n, G)."""
+    return np.stack([attempt[seed].values - parent[seed].values for seed in sorted(attempt)])
+
+
+def _noise_of_gains(differences: Sequence[Floats], d: Floats, v: Floats, c: Floats) -> tuple[float, float]:
+    """How far the gain of a change to the prediction differs between trainings: (variance, degrees of freedom).
+
+    The formulas for run noise, of gains instead of scores: the scatter of a fold's seeds, and that of the folds, each
+    less what finite groups explain. Of this attempt alone: how much such a gain depends on the training differs from
+    change to change by orders of magnitude. Where a fold has one group, its scatter counts in `summary`.
+    """
+    if np.isnan(v).any():
+        return 0.0, np.inf
+    seeds = [replicate_terms(of_fold) for of_fold in differences if len(of_fold) > 1]
+    terms = [(float(top), float(n), float(n)) for top, n in seeds]
+    if len(d) > 1:
+        top, bottom, _ = closed_terms(d, v, c)
+        terms.append((float(top), float(bottom), len(d) - 1.0))
+    top, bottom, df = (sum(column) for column in zip((0.0, 0.0, 0.0), *terms, strict=True))
+    return (max(0.0, top / bottom), df) if df >= FEWEST else (0.0, 0.0)
 
 
 def _by_fold(runs: Iterable[Run], whose: str) -> dict[int, dict[int, Run]]:

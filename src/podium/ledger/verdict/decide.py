@@ -19,6 +19,7 @@ Reason = Literal[
     "could be luck",
     "too close to call",
     "noise floor unknown",
+    "too few trainings",
     "one group a fold",
     "no fold",
 ]
@@ -46,6 +47,7 @@ class Decision:
         evidence: Odds of the data if the attempt helps against if it does nothing; YES at 10 (1 / alpha).
         folds: Number of folds compared.
         fold_runs: Trainings of the attempt that were compared; more than ``folds`` if there are second seeds.
+        shared: Whether it only predicts in another way with its parent's trainings.
         sentence: What the user reads.
     """
 
@@ -63,6 +65,7 @@ class Decision:
     fold_runs: int
     all_folds: int
     greater_is_better: bool
+    shared: bool = False
     sentence: str = ""
 
     def __str__(self) -> str:
@@ -101,6 +104,7 @@ def decide(comparison: Comparison, order: Sequence[int], rule: Rule = RULE) -> D
         c.fold_runs,
         len(order),
         c.greater_is_better,
+        c.shared,
     )
     return replace(done, sentence=sentence(done))
 
@@ -112,6 +116,8 @@ def _words(code: int, c: Comparison) -> tuple[Literal["YES", "NO", "UNSURE"], Re
         return "NO", _NO[code]
     if not c.m:
         return "UNSURE", "no fold"
+    if np.isnan(c.se) and c.shared:
+        return "UNSURE", "too few trainings"
     if np.isnan(c.se):
         return "UNSURE", "one group a fold" if c.noise_known else "noise floor unknown"
     return "UNSURE", "too close to call"
@@ -121,6 +127,6 @@ def _next(c: Comparison, order: Sequence[int], rule: Rule) -> FoldSeed | None:
     """The next fold; after all of them the next seed, in the same order; None when each has its seeds."""
     fold = min(order, key=lambda f: len(c.seeds.get(f, ())))  # the first of those with the fewest
     used = c.seeds.get(fold, ())
-    if not c.weights.any() and c.m:  # nothing of its own to train
+    if c.shared:  # nothing of its own to train
         return None
     return FoldSeed(fold, max(used, default=-1) + 1) if len(used) < rule.seeds else None

@@ -64,7 +64,7 @@ def replicate_noise(runs: Sequence[Run]) -> Terms:
 def closed_noise(comparison: Comparison) -> Terms | None:
     """From an attempt that is over; None with less than two folds, an unknown variance or no training of its own."""
     d, v, c = comparison.gains, comparison.variances, comparison.weights
-    if len(d) < 2 or np.isnan(v).any() or not c.any():
+    if len(d) < 2 or np.isnan(v).any() or comparison.shared:
         return None
     top, bottom, free = closed_terms(d, v, c)
     return Terms(float(top), float(bottom), free)

@@ -33,6 +33,7 @@ class Verdict(Config):
     gains: list[float] = Field([], description="Of each fold compared: the mean gain over its groups.")
     variances: list[float] = Field([], description="Of each fold: the variance of that gain; empty if unknown.")
     weights: list[float] = Field([], description="Of each fold: 1 / trainings of the attempt + 1 / of its parent.")
+    shared: bool = Field(False, description="Whether it only predicts in another way with its parent's trainings.")
 
     def __str__(self) -> str:
         return self.sentence
@@ -58,6 +59,7 @@ class Verdict(Config):
             gains=[] if c is None else c.gains.tolist(),
             variances=[] if c is None or np.isnan(c.variances).any() else c.variances.tolist(),
             weights=[] if c is None else c.weights.tolist(),
+            shared=c is not None and c.shared,
         )
 
     @classmethod
@@ -67,7 +69,7 @@ class Verdict(Config):
 
     def noise_terms(self) -> Terms | None:
         """What its folds say of the run noise; None if nothing."""
-        if not self.final or len(self.gains) < 2 or not self.variances or not any(self.weights):
+        if self.shared or not self.final or len(self.gains) < 2 or not self.variances or not any(self.weights):
             return None
         top, bottom, df = closed_terms(*(np.array(x) for x in (self.gains, self.variances, self.weights)))
         return Terms(float(top), float(bottom), df)

@@ -16,13 +16,31 @@ MOST_BLOCKS = 200
 """More groups than these are left out by the block, for a metric that is computed anew each time."""
 
 
+def weighed(means: Floats, sizes: Floats) -> Floats:
+    """Values whose plain mean is the mean over samples, from the mean score of each group and its number of samples.
+
+    The value of group g is ``m + (n_g / mean n) * (mean of g - m)``, with m the mean over all samples: the linear form
+    of a ratio of sums, so that the scatter of the values over G is the variance of m with groups drawn at random.
+    Source: Cochran, Sampling Techniques, 1977, 6.13. Equal weights for unequal groups would judge another metric than
+    the board does: where large groups are harder than small ones, the two may disagree on the sign of a gain.
+
+    Args:
+        means: Shape (…, G).
+        sizes: Shape (G,).
+    """
+    weights = sizes / sizes.mean()
+    mean = (means * weights).mean(-1, keepdims=True)
+    return np.asarray(mean + weights * (means - mean), np.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """The values of one training's validation fold, one a group.
 
     Attributes:
         groups: Codes in ascending order, shape (G,).
-        values: Mean score of the group's samples, or its jackknife value, shape (G,).
+        values: Shape (G,); their mean is the metric, their scatter what the choice of groups does to it (`weighed`).
+            For a metric that is not a mean over samples, jackknife values.
     """
 
     fold: int
@@ -33,6 +51,8 @@ class Run:
     @classmethod
     def of_scores(cls, fold: int, seed: int, score: Any, group: Any) -> Self:
         """From one score a sample: the metric is their mean.
+
+        The value of a group is `weighed`; of groups of equal size it is the mean score of the group's samples.
 
         Args:
             score: Shape (N,).
@@ -58,7 +78,7 @@ class Run:
                 remedy="find out why the metric has no value there; leave the sample out in exclude.csv if it must be",
             )
         groups, inverse, sizes = _grouped(group)
-        return cls(fold, seed, groups, np.bincount(inverse, score, len(groups)) / sizes)
+        return cls(fold, seed, groups, weighed(np.bincount(inverse, score, len(groups)) / sizes, sizes))
 
     @classmethod
     def of_metric(cls, fold: int, seed: int, score: Callable[[npt.NDArray[np.bool_]], float], group: Any) -> Self:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from podium.ledger.decimals import digits
+
 if TYPE_CHECKING:
     from podium.ledger.verdict.decide import Decision
 
@@ -23,19 +25,37 @@ def sentence(d: Decision) -> str:
     return f"{d.verdict} after {_effort(d)}: {_signed(d.gain, d)}{tell(d, direction)}"
 
 
-def digits(noise_floor: float, gain: float) -> int:
-    """Decimals with which a gain is shown: to the first digit of the noise floor, to the second where that is a 1."""
-    scale = noise_floor if noise_floor > 0 else abs(gain) / 10
-    if not scale > 0:
-        return 4
-    exponent = math.floor(math.log10(scale))
-    return min(12, max(0, -exponent + int(scale < 2 * 10.0**exponent)))
+def in_words(d: Decision, needed: float, worth: float) -> str:
+    """What the sentence's numbers mean, for somebody who has never heard of e-values; nothing where it says it all.
+
+    Args:
+        needed: Evidence at which it is a YES.
+        worth: Noise floors that are a gain worth having.
+    """
+    if not math.isfinite(d.se) or d.se == 0:
+        return ""
+    moves = "training anew moves this gain" if d.shared else "a new seed alone moves a fold"
+    floor = f"{moves} by about {_plain(d.noise_floor, d)} (the noise floor)"
+    likely = f"the scores are {_times(d.evidence)} as likely if it helps as if it does nothing"
+    if d.verdict == "YES":
+        return f"in words: {likely}; {floor}; expect {_signed(d.shrunk, d)}: part of the gain it was picked for is luck"
+    if d.verdict == "UNSURE":
+        return f"in words: {likely}; {needed:.0f} times is a YES"
+    if d.reason == "too small to matter":
+        return f"in words: {floor}; a gain worth having is {worth:g} times that"
+    return ""
+
+
+def _times(evidence: float) -> str:
+    if evidence >= 1000:
+        return "over 1000 times"
+    return f"{evidence:.0f} times" if evidence >= 9.95 else f"{evidence:.1f} times"
 
 
 def _yes(d: Decision, direction: str) -> str:
     floors = f", {d.gain / d.noise_floor:.1f} noise floors" if d.noise_floor > 0 else ""
     odds = f"{d.evidence:.0f}:1" if d.evidence < 1000 else "over 1000:1"
-    then = f"Next: {_folds(d.remaining)}, then champion." if d.remaining else "It is the new champion."
+    then = f"Next: {_folds(d.remaining)}, then champion." if d.remaining else "Every fold is trained."
     return f" (shrunk {_signed(d.shrunk, d)}){floors}, evidence {odds}{direction}. {then}"
 
 
@@ -52,6 +72,8 @@ def _no(d: Decision, direction: str) -> str:
 def _unsure(d: Decision, direction: str) -> str:
     if d.reason == "noise floor unknown":
         return f"{direction}; {UNKNOWN}.{_next(d)}"
+    if d.reason == "too few trainings":
+        return f"{direction}; so few trainings do not tell how far such a gain differs from one to the next."
     if d.reason == "one group a fold":
         return f"{direction}; with one group a fold, one fold does not tell whether other groups gain too.{_next(d)}"
     more = _next(d) or " Nothing is left to train and it is too close to call: the parent stays."

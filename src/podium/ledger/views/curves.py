@@ -78,19 +78,30 @@ def mean_curve(curves: Sequence[Curve], name: str) -> Points:
     return [(epoch, fmean(values)) for epoch, values in sorted(at.items()) if 2 * len(values) >= runs]
 
 
-def limits(lines: Sequence[Points], *, up: bool) -> tuple[float, float]:
+def limits(lines: Sequence[Points], *, up: bool, beside: Sequence[Points] = ()) -> tuple[float, float]:
     """(lowest, highest) value to show: where a curve begins, often far off, is cut, so that its end can be read.
 
     Args:
         up: Whether the better values are the higher ones.
+        beside: Lines whose better values are shown too, but whose worse ones may be cut.
     """
     values = [value for line in lines for _, value in line]
     low, high = min(values), max(values)
     if len(values) >= 8:
         tenth = quantiles(values, n=10)
         low, high = (max(low, tenth[0]), high) if up else (low, min(high, tenth[-1]))
+    others = [value for line in beside for _, value in line]
+    low, high = (low, max(high, *others, high)) if up else (min(low, *others, low), high)
     room = 0.04 * (high - low) or 0.01 * abs(high) or 0.01
     return low - room, high + room
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round values of a range, three to seven."""
+    rough = (high - low) / 6
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * n for n in (1, 2, 2.5, 5, 10) if unit * n >= rough * 0.999)
+    return [step * n for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def to_text(lines: Sequence[Points], *, up: bool, width: int = 64, height: int = 10) -> list[str]:
@@ -108,8 +119,8 @@ def to_text(lines: Sequence[Points], *, up: bool, width: int = 64, height: int =
     for mark, line in reversed([*zip(MARKS, lines, strict=False)]):
         for column in range(width):
             value = _at(line, first + (last - first) * column / (width - 1))
-            if value is not None:
-                share = (min(max(value, low), high) - low) / (high - low)
+            if value is not None and low <= value <= high:
+                share = (value - low) / (high - low)
                 cells[round((1 - share) * (height - 1))][column] = mark
     labels = {0: f"{high:.4g}", height - 1: f"{low:.4g}"}
     rows = [f"{labels.get(n, ''):>8} {''.join(row)}".rstrip() for n, row in enumerate(cells)]

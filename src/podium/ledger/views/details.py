@@ -11,8 +11,8 @@ from typing import Any
 
 from podium.ledger.attempt import Attempt
 from podium.ledger.changes import change_text
+from podium.ledger.decimals import digits
 from podium.ledger.fitted import read_fitted
-from podium.ledger.verdict.sentence import digits
 from podium.ledger.views.curves import Curve, mean_curve, read_curves, to_text
 from podium.ledger.views.words import printable, signed
 from podium.metrics import Metric
@@ -138,12 +138,7 @@ class Details:
     def _sums(self, n: int) -> list[str]:
         a, verdict = self.attempt, self.attempt.verdict
         trained = len({run.fold for run in a.runs})
-        cv = (
-            ""
-            if a.cv is None
-            else f"CV {self.metric.name}: {a.cv:.5f} over {counted(len(a.trained_folds()), 'fold')}, "
-        )
-        lines = [f"{cv}trained {duration(a.seconds)} in {counted(len(a.runs), 'fold run')}"]
+        lines = [f"{a.told(self.metric.name, self.parent)} ({counted(len(a.runs), 'fold run')})"]
         if verdict and verdict.final and trained < self.k:
             lines.append(f"stopped early: {self.k - trained} of {self.k} folds were never trained")
         if verdict and verdict.left_out:

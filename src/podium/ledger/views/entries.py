@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean, median, stdev
-from typing import Any
+from statistics import fmean, median
+from typing import Any, NamedTuple
 
-from podium.ledger.verdict.sentence import digits
+from podium.ledger.decimals import digits
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One attempt. Gains are positive when better, whatever the metric's direction.
+
+    A tuple, and of plain values, since a ledger may have ten thousand of them.
 
     Attributes:
         change: In words.
-        folds, fold_runs: Folds trained with the first seed, and trainings in all.
-        scores: (fold, seed, score) of each training.
+        folds, fold_runs: Folds that have the first seed, and fold runs in all.
+        trained: Fold runs that it trained itself; fewer where it predicts with its parent's trainings.
+        runs: `scores` as JSON.
         gain: The shrunk gain over its parent; the raw one while no noise floor is known.
-        final: Whether the verdict stands; None without one.
         crowned: When it became the champion, UTC.
         crowned_by: "verdict" or "person".
+        final: Whether the verdict stands; None without one.
         finished: Whether nothing is left to train.
         public: Of its best submission.
     """
@@ -40,7 +43,8 @@ class Entry:
     cv: float | None
     folds: int
     fold_runs: int
-    scores: tuple[tuple[int, int, float], ...]
+    trained: int
+    runs: str
     seconds: float
     verdict: str | None
     reason: str | None
@@ -49,18 +53,16 @@ class Entry:
     se: float | None
     noise_floor: float | None
     evidence: float | None
-    final: bool | None
     crowned: str | None
     crowned_by: str | None
+    final: bool | None
     finished: bool
     public: float | None = None
 
-    @classmethod
-    def of_row(cls, row: Mapping[str, Any], public: float | None = None) -> Entry:
-        """From `Index.rows`."""
-        scores = tuple((int(fold), int(seed), float(score)) for fold, seed, score in row["scores"])
-        same = {name: row[name] for name in cls.__dataclass_fields__ if name not in ("scores", "finished", "public")}
-        return cls(**same, scores=scores, finished=row["state"] == "done", public=public)
+    @property
+    def scores(self) -> list[tuple[int, int, float]]:
+        """(fold, seed, score) of each training."""
+        return [(fold, seed, score) for fold, seed, score in json.loads(self.runs)]
 
     @property
     def judged(self) -> bool:
@@ -82,7 +84,11 @@ class Entry:
     def mean_and_sd(self) -> tuple[float, float | None] | None:
         """Mean and standard deviation (n - 1) of the folds' scores; None before the first."""
         means = list(self.fold_means().values())
-        return (fmean(means), stdev(means) if len(means) > 1 else None) if means else None
+        if not means:
+            return None
+        mean = fmean(means)
+        squares = math.fsum((score - mean) ** 2 for score in means)
+        return mean, math.sqrt(squares / (len(means) - 1)) if len(means) > 1 else None
 
     def standing(self) -> str:
         """Its verdict in a word or two, and what else has to be known of it."""
@@ -93,8 +99,9 @@ class Entry:
 
     def tree(self) -> dict[str, Any]:
         """For a program."""
-        tree = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "finished"}
-        return tree | {"state": "done" if self.finished else "unfinished"}
+        tree = self._asdict() | {"scores": self.scores, "state": "done" if self.finished else "unfinished"}
+        tree["final"] = None if self.final is None else bool(self.final)
+        return {name: value for name, value in tree.items() if name not in ("runs", "finished")}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import Any
 from podium.errors import PodiumError
 from podium.files import MARKER, write_atomic
 from podium.ledger.attempt import Attempt
+from podium.ledger.views.curves_png import to_png
+from podium.ledger.views.curves_scene import Shape, scene
 from podium.ledger.views.curves_svg import to_svg
 from podium.ledger.views.details import Details
 from podium.ledger.views.gains import Gains
@@ -21,8 +23,8 @@ class Pictures:
     """What was drawn.
 
     Attributes:
-        files: {"curves", "gains": path}.
-        missing: {"curves", "gains": why it was not drawn}.
+        files: {"curves", "curves.svg", "gains": path}.
+        missing: {the same: why it was not drawn}.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -58,17 +60,18 @@ def draw(details: Details, gains: Gains | None, sides: Callable[[], Sides], fold
             drawn.missing[kind] = str(error).splitlines()[0]
 
     if any(details.curves):
-        to_file("curves", folder / f"{attempt.folder.name}-curves.svg", lambda path: _curves(details, path))
+        name = f"{attempt.folder.name}-curves"
+        to_file("curves", folder / f"{name}.png", lambda path: write_atomic(path, to_png(_scene(details))))
+        to_file("curves.svg", folder / f"{name}.svg", lambda path: write_atomic(path, to_svg(_scene(details))))
     if gains and gains.samples:
         to_file("gains", folder / f"{attempt.folder.name}-gains.jpg", lambda path: sides().write(path, gains))
     return drawn
 
 
-def _curves(details: Details, path: Path) -> None:
+def _scene(details: Details) -> list[Shape]:
     own, parents = details.curves
     title = f"attempt {details.attempt.id} {details.attempt.name}"
-    up = details.metric.greater_is_better
-    write_atomic(path, to_svg(title, details.metric.name, own, parents, up=up))
+    return scene(title, details.metric.name, own, parents, up=details.metric.greater_is_better)
 
 
 def _finished(attempt: Attempt) -> int:

@@ -81,8 +81,8 @@ class Sides:
         return [
             tile(image, None, f"{_word(gain)} {gain.gain:+.4f} {gain.id}"),
             tile(image, one_picture(truth), "truth"),
-            tile(image, one_picture(before), f"its parent, {self.parent.id}: {gain.before:.4f}"),
-            tile(image, one_picture(after), f"this attempt, {self.attempt.id}: {gain.after:.4f}"),
+            tile(image, one_picture(before), f"parent ({self.parent.id}): {gain.before:.4f}"),
+            tile(image, one_picture(after), f"this ({self.attempt.id}): {gain.after:.4f}"),
         ]
 
     def _decided(self, side: Attempt, gain: Gain, shape: tuple[int, int]) -> NDArray[Any]:
@@ -110,8 +110,8 @@ class Sides:
             None,
             f"{_word(gain)} {gain.gain:+.4f} {gain.id}",
             f"true: {self._named(truth, truth)}",
-            f"parent {self.parent.id}: {self._named(before, truth)}",
-            f"attempt {self.attempt.id}: {self._named(after, truth)}",
+            f"parent ({self.parent.id}): {self._named(before, truth)}",
+            f"this ({self.attempt.id}): {self._named(after, truth)}",
         )
 
     def _said(self, side: Attempt, gain: Gain) -> tuple[NDArray[Any], NDArray[Any]]:

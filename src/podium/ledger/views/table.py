@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-
-from rich.cells import cell_len
+from functools import cached_property
 
 from podium.ledger.views.entries import Entry, Ledger
 from podium.ledger.views.tree import branches
-from podium.ledger.views.words import cut, padded, printable, signed
+from podium.ledger.views.words import columns_of, cut, printable, signed
 from podium.progress import duration
 
 NAME, CHANGE = 16, 12
@@ -24,15 +23,27 @@ class Column:
     cells: list[str]
     right: bool = False
 
+    @cached_property
+    def widths(self) -> list[int]:
+        """Of the heading and the cells."""
+        return [*map(columns_of, [self.head, *self.cells])]
+
     @property
     def width(self) -> int:
         """Of the widest cell."""
-        return max(map(cell_len, [self.head, *self.cells]))
+        return max(self.widths)
 
     def narrowed(self, width: int) -> Column:
         """With what is too wide said in short, then cut in the middle."""
-        cells = [cell if cell_len(cell) <= width else cut(shorter(cell), width) for cell in self.cells]
+        cells = [cell if columns_of(cell) <= width else cut(shorter(cell), width) for cell in self.cells]
         return Column(cut(self.head, width), cells, self.right)
+
+    def padded(self) -> list[str]:
+        """The heading and the cells, all equally wide."""
+        width, cells = self.width, zip([self.head, *self.cells], self.widths, strict=True)
+        if self.right:
+            return [" " * (width - n) + cell for cell, n in cells]
+        return [cell + " " * (width - n) for cell, n in cells]
 
 
 def table(ledger: Ledger, width: int | None = None) -> list[str]:
@@ -55,13 +66,7 @@ def table(ledger: Ledger, width: int | None = None) -> list[str]:
     ]
     columns = [c for c in columns if any(c.cells)]
     columns = columns if width is None else _fitted(columns, width)
-    lines = [[c.head for c in columns], *zip(*(c.cells for c in columns), strict=True)]
-    widths = [c.width for c in columns]
-    sides = [c.right for c in columns]
-    return [
-        "  ".join(padded(cell, w, right=r) for cell, w, r in zip(line, widths, sides, strict=True)).rstrip()
-        for line in lines
-    ]
+    return [line.rstrip() for line in map("  ".join, zip(*(c.padded() for c in columns), strict=True))]
 
 
 def _fitted(columns: list[Column], width: int) -> list[Column]:

@@ -8,6 +8,7 @@ from podium.ledger.views.entries import Entry, Ledger
 from podium.ledger.views.words import printable
 
 SPELT = {
+    "rmsprop": "RMSprop",
     **{name.lower(): name for name in ("UNet", "SegNet", "PSPNet", "LinkNet", "AlbuNet", "TernausNet", "DeepLab")},
     **{name.lower(): name for name in ("ResNet", "DenseNet", "EfficientNet", "MobileNet", "ConvNeXt", "AdamW", "Adam")},
     **{name.lower(): name for name in ("FCN", "VGG", "TTA", "EMA", "SWA", "BCE", "SGD", "CLAHE", "FPN", "CV", "LR")},

@@ -21,7 +21,7 @@ class Totals:
         overruled: Made the champion by a person, against their verdict.
         open: Attempts that are not finished, baselines too.
         expected_false: YES that luck would have given, had no change done anything.
-        seconds, fold_runs: Of all that was trained.
+        seconds, fold_runs: Of all that was trained; what was only predicted anew counts as no fold run.
         whole_seconds: What each judged attempt's training on every fold once would have taken.
         judged_seconds: What the judged attempts did take.
     """
@@ -43,7 +43,7 @@ class Totals:
     def of(cls, ledger: Ledger) -> Totals:
         """Of every attempt."""
         judged = [entry for entry in ledger.entries if entry.judged]
-        trained = [entry for entry in judged if entry.fold_runs]
+        trained = [entry for entry in judged if entry.trained]
         verdicts = [entry.verdict for entry in judged]
         return cls(
             attempts=len(ledger.entries),
@@ -55,8 +55,8 @@ class Totals:
             open=sum(not entry.finished for entry in ledger.entries),
             expected_false=FALSE_YES * len(judged),
             seconds=sum(entry.seconds for entry in ledger.entries),
-            fold_runs=sum(entry.fold_runs for entry in ledger.entries),
-            whole_seconds=sum(entry.seconds / entry.fold_runs * ledger.k for entry in trained),
+            fold_runs=sum(entry.trained for entry in ledger.entries),
+            whole_seconds=sum(entry.seconds / entry.trained * ledger.k for entry in trained),
             judged_seconds=sum(entry.seconds for entry in trained),
         )
 

@@ -39,12 +39,12 @@ def _walk(ledger: Ledger) -> Iterator[tuple[str, Entry]]:
 
 def _line(ledger: Ledger) -> list[Entry]:
     """From the first champion to the one that stands, each the next one's parent."""
-    line: list[Entry] = []
+    line: dict[int, Entry] = {}
     entry = ledger.champion
-    while entry is not None and entry not in line:
-        line.insert(0, entry)
+    while entry is not None and entry.id not in line:
+        line[entry.id] = entry
         entry = None if entry.parent is None else ledger.by_id.get(entry.parent)
-    return line
+    return list(line.values())[::-1]
 
 
 def _trunk(

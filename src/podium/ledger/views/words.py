@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.cells import cell_len
+
+_NARROW = re.compile(r"[ -~─-╿●○★…→±Δ]*")
+"""What takes a column a character, and is most of what is printed."""
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal it takes."""
+    return len(text) if _NARROW.fullmatch(text) else cell_len(text)
 
 
 def signed(value: float, decimals: int) -> str:
@@ -13,12 +23,14 @@ def signed(value: float, decimals: int) -> str:
 
 def printable(text: str) -> str:
     """In one line, without what could steer a terminal: a reason may hold anything."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
 def cut(text: str, width: int) -> str:
     """At most so many columns: what is too long loses its middle, since a change's end says what it changes to."""
-    if cell_len(text) <= width:
+    if columns_of(text) <= width:
         return text
     tail = (width - 1) // 2
     return _first(text, width - 1 - tail) + "…" + _first(text[::-1], tail)[::-1] if width > 1 else "…"[:width]
@@ -28,9 +40,3 @@ def _first(text: str, width: int) -> str:
     while cell_len(text) > width:
         text = text[: -max(1, (cell_len(text) - width) // 2)]
     return text
-
-
-def padded(text: str, width: int, *, right: bool = False) -> str:
-    """With blanks to so many columns."""
-    blanks = " " * (width - cell_len(text))
-    return blanks + text if right else text + blanks

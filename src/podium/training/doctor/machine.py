@@ -14,10 +14,9 @@ import cv2
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import torch
 
-from podium.data.cores import usable_cores
+from podium.cores import usable_cores
 from podium.data.loader import single_thread_cv2
-from podium.data.memory import free_memory
-from podium.data.plan import has_gpu
+from podium.data.memory import free_memory, has_gpu
 from podium.files import size_text
 from podium.progress import counted
 from podium.training.device import cpu_has_bf16

@@ -10,9 +10,9 @@ from itertools import cycle
 import numpy as np
 import torch
 
+from podium.cores import usable_cores
 from podium.data.build import ordered_map
 from podium.data.cache import WORKERS
-from podium.data.cores import usable_cores
 from podium.data.loader import TrainLoader, single_thread_cv2
 from podium.formats.images import read_image
 from podium.recipe import Recipe

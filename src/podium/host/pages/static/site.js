@@ -7,21 +7,22 @@ for (const part of document.querySelectorAll("[data-live]")) {
   let waiting = null;
   const rows = () => new Map([...part.querySelectorAll("tr[data-key]")].map((row) => [row.dataset.key, row.dataset.value]));
   const refresh = async () => {
-    waiting = null;
     const before = rows();
-    const answer = await fetch(part.dataset.part, { headers: { Accept: "text/html" } });
-    if (!answer.ok) return;
+    const answer = await fetch(part.dataset.part, { headers: { Accept: "text/html" } }).catch(() => null);
+    waiting = null;
+    if (!answer || !answer.ok) return later(5000);
     part.innerHTML = await answer.text();
     for (const row of part.querySelectorAll("tr[data-key]")) {
       if (before.size && before.get(row.dataset.key) !== row.dataset.value) row.classList.add("changed");
     }
   };
+  const later = (least) => { waiting ??= setTimeout(refresh, least + 800 * Math.random()); }; // not all viewers at once
   const source = new EventSource(part.dataset.live); // a lost connection is taken up again, with what was missed
   const status = (on, words) => { if (light) { light.classList.toggle("on", on); light.textContent = words; } };
   source.onopen = () => status(true, "live");
   source.onerror = () => status(false, "connection lost, trying again");
   for (const kind of (part.dataset.kinds || "board").split(" ")) {
-    source.addEventListener(kind, () => { waiting ??= setTimeout(refresh, 300); }); // many events, one drawing
+    source.addEventListener(kind, () => later(200)); // many events, one drawing
   }
 }
 

@@ -1,0 +1,147 @@
+"""The server from outside: addresses, sizes, times, and what is refused before it is looked at."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hosting import SERVICE, call, client, raw, uploaded
+
+# addresses and headers
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET http://api.kaggle.com/ HTTP/1.1\r\nHost: api.kaggle.com\r\n\r\n",
+        b"GET http://evil.example/api/competitions HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /api/competitions HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        b"GET http://localhost/api/competitions HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        b"GET http://localhost@evil.example/api/competitions HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http://169.254.169.254/latest HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n",
+        b"GET https://evil.example/ HTTP/1.1\r\nHost: localhost\r\nx-podium-target: localhost\r\n\r\n",
+        b"CONNECT evil.example:443 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+def test_it_is_no_proxy_for_others(live, request_):
+    answer = raw(live.port, request_)
+    assert re.match(rb"HTTP/1.1 (421|400) ", answer), answer[:80]
+    assert b"carvana" not in answer
+
+
+def test_absolute_targets_of_its_own_are_served(live):
+    answer = raw(
+        live.port, b"GET http://localhost/api/competitions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"slug":"cars"' in answer
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+        b"\x00\x01\x02\r\n\r\n",
+    ],
+)
+def test_heads_that_are_none(live, head):
+    assert raw(live.port, head).startswith(b"HTTP/1.1 4")
+
+
+def test_every_answer_has_the_headers_that_bind_browsers(live):
+    with client(live.port) as http:
+        for path in ("/docs", "/api/competitions", "/nothing", "/api/submissions/1"):
+            headers = http.get(path).headers
+            assert "default-src 'none'" in headers["content-security-policy"]
+            assert "unsafe-inline" not in headers["content-security-policy"]
+            assert headers["x-content-type-options"] == "nosniff"
+            assert "server" not in headers
+
+
+def test_the_rest_page_escapes_and_loads_nothing_from_elsewhere(live):
+    with client(live.port) as http:
+        page = http.get("/docs").text
+    assert "/api/competitions/{slug}/board" in page
+    assert "http" not in re.sub(r"https?://\.\.\.", "", page.split("<main>")[0])
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../solution.csv", "..%2fsolution.csv", "data/../solution.csv", "\x00", "a\\b"]
+)
+def test_paths_that_lead_elsewhere(live, path):
+    with client(live.port, live.tokens["alice"]) as http:
+        assert call(http, "DownloadDataFile", competitionName="cars", fileName=path).status_code == 404
+        assert http.post("/api/competitions/cars/files", json={"name": path}).status_code == 404
+        assert call(http, "ListDataFiles", competitionName=path).status_code == 404
+        sent = uploaded(http, live.csv(0.31, len(path)).read_bytes(), name=path)
+        assert sent.json()["file_name"] in ("passwd", "solution.csv", "..%2fsolution.csv", "submission.csv", "b")
+    assert not (live.folder.parent / "solution.csv").exists()
+
+
+def test_the_solution_and_the_rules_are_no_files_of_the_competition(live):
+    assert not {"solution.csv", "rules.toml", "truth/runs.npy"} & {f.name for f in live.hosted.files}
+    link = live.hosted.folder / "data" / "link.csv"
+    link.symlink_to(live.hosted.solution)
+    live.host.competitions._known.clear()
+    try:
+        assert "link.csv" not in {f.name for f in live.hosted.files}
+    finally:
+        link.unlink()
+        live.host.competitions._known.clear()
+
+
+# downloads
+
+
+def test_an_address_is_for_one_download_and_its_rest(live):
+    with client(live.port, live.tokens["alice"]) as http:
+        where = http.post("/api/competitions/cars/files", json={"name": "sample_submission.csv"}).json()["url"]
+    with client(live.port) as http:  # the address is the right
+        whole = http.get(where)
+        assert (whole.status_code, whole.headers["accept-ranges"]) == (200, "bytes")
+        assert http.get(where).status_code == 410
+        tag = whole.headers["etag"]
+        rest = http.get(where, headers={"range": "bytes=10-", "if-range": tag})
+        assert (rest.status_code, rest.content) == (206, whole.content[10:])
+        assert rest.headers["content-range"] == f"bytes 10-{len(whole.content) - 1}/{len(whole.content)}"
+        assert http.get(where, headers={"range": "bytes=10-", "if-range": '"other"'}).status_code == 410
+        assert http.get(where, headers={"range": f"bytes={len(whole.content)}-", "if-range": tag}).status_code == 416
+        last = http.get(where, headers={"range": "bytes=-5", "if-range": tag})
+        assert last.content == whole.content[-5:]
+        for _ in range(20):
+            answer = http.get(where, headers={"range": "bytes=0-", "if-range": tag})
+        assert answer.status_code == 410
+        forged = where.replace("/api/downloads/", "/api/downloads/A")
+        assert http.get(forged).status_code == 410
+
+
+# sizes and times
+
+
+def test_bodies_that_are_too_large_with_and_without_saying_so(live):
+    with client(live.port, live.tokens["alice"]) as http:
+        answer = http.post(SERVICE + "ListCompetitions", content=b"x" * 2_000_000)
+        assert answer.status_code == 413
+        answer = http.post(SERVICE + "ListCompetitions", content=iter([b"x" * 600_000, b"x" * 600_000]))
+        assert answer.status_code == 413
+
+
+def test_a_body_that_does_not_come(live, monkeypatch):
+    monkeypatch.setattr("podium.host.server.guard.IDLE_SECONDS", 0.3)
+    answer = raw(live.port, b"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab")
+    assert answer.startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[]", b"null", b'{"a":' * 5000, b"\xff", b'{"competitionName": 5}', b'{"page": -1}', b'{"page": 1e400}'],
+)
+def test_bodies_that_are_no_request(live, body):
+    with client(live.port, live.tokens["alice"]) as http:
+        for method in ("ListCompetitions", "ListSubmissions", "GetSubmission", "StartSubmissionUpload"):
+            answer = http.post(SERVICE + method, content=body)
+            assert answer.status_code < 500, (method, answer.text)
+        assert http.post("/api/login", content=body).status_code == 422
