@@ -30,7 +30,7 @@ from podium.inference.sources import TestSet, open_test_set
 from podium.ledger.attempts import Attempt
 from podium.ledger.fitted import settled
 from podium.metrics import Metric
-from podium.progress import say, track
+from podium.progress import track
 from podium.recipe import Recipe
 from podium.training.choice import chosen
 from podium.training.device import create_fabric
@@ -117,7 +117,6 @@ class ShiftLook:
         write_atomic(reports / "shift.html", page.encode("utf-8", "backslashreplace"))
         facts = {"auc": found.auc, "low": found.low, "high": found.high, "by": found.by}
         write_toml(reports / ENCODER_SHIFT, facts)
-        say(f"  {found.told()}")
         return found
 
 
@@ -168,7 +167,10 @@ class _Looked:
         """The pictures that tell most, with how much like the test set each looks."""
         test, train = (sorted(part.items(), key=lambda pair: -pair[1]) for part in (found.test, found.train))
         return [
-            ("Test images that give it away", [self._picture(*pair, True) for pair in test[:SHOWN]]),
+            (
+                "Test images that give it away" if found.shifted else "Test images least like the others",
+                [self._picture(*pair, True) for pair in test[:SHOWN]],
+            ),
             ("Training images least like them", [self._picture(*pair, False) for pair in train[::-1][:SHOWN]]),
             ("Training images most like them", [self._picture(*pair, False) for pair in train[:SHOWN]]),
         ]
