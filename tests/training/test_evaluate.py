@@ -153,6 +153,8 @@ def test_memory_does_not_grow_with_the_number_of_samples(unit: Recipe) -> None:
     class Same:
         """As many copies of one image, and of one mask, as are asked for."""
 
+        ids = range(640)
+
         def shape(self, i: int) -> tuple[int, int]:
             return 64, 64
 
