@@ -120,14 +120,8 @@ class BoardStore:
 
     @contextlib.contextmanager
     def _transaction(self, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        with self._connection() as db:
-            db.execute(f"BEGIN {kind}")
-            try:
-                yield db
-                db.execute("COMMIT")
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+        with self._connection() as db, transaction(db, kind):
+            yield db
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -138,6 +132,18 @@ class BoardStore:
                 yield db
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection, kind: Literal["IMMEDIATE", "DEFERRED"]) -> Iterator[None]:
+    """All that is done within, or nothing of it."""
+    db.execute(f"BEGIN {kind}")
+    try:
+        yield
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def explain(error: sqlite3.Error, path: Path) -> PodiumError:

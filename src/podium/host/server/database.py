@@ -11,7 +11,7 @@ from pathlib import Path
 from podium.errors import StorageError
 from podium.files import locked
 from podium.host.server.schema import MIGRATIONS
-from podium.host.store import explain
+from podium.host.store import explain, transaction
 
 Row = sqlite3.Row
 
@@ -46,13 +46,8 @@ class Database:
         with self._writing, self._explained():
             db = self._connection()
             db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
-            db.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(db, "IMMEDIATE"):
                 yield db
-                db.execute("COMMIT")
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
