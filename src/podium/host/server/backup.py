@@ -67,12 +67,13 @@ def restore(backup: Path, target: Path) -> Backup:
         for name in FOLDERS:
             if (backup / name).is_dir():
                 shutil.copytree(backup / name, draft / name, dirs_exist_ok=True)
-    host = Host(target)
-    rows = host.db.all("SELECT id, blob, bytes FROM submissions")
-    lost = [r["id"] for r in rows if not (host.blobs / r["blob"]).is_file()]
-    host.db.close()
-    if lost:
-        raise DataError(f"the files of {len(lost)} submissions are not there, of {lost[0]} for one", where=backup)
+        host = Host(draft)
+        rows = host.db.all("SELECT id, blob, bytes FROM submissions")
+        lost = [r["id"] for r in rows if not (host.blobs / r["blob"]).is_file()]
+        host.db.close()
+        if lost:
+            what = f"the files of {len(lost)} submissions are not there, of {lost[0]} for one"
+            raise DataError(what, where=backup, expected="every file that its database names", remedy="another backup")
     return Backup(target, len(rows), sum(r["bytes"] for r in rows))
 
 
