@@ -8,10 +8,16 @@ import numpy as np
 from PIL import Image
 
 from podium.data.competition import Competition
+from podium.metrics import get_metric
 
 SIDE = 32
 COLOURS = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200]])
 """Of the classes, in their order."""
+
+
+def metric_of(competition):
+    """Its metric."""
+    return get_metric(competition.metric, parts=competition.parts)
 
 
 def _discs(rng, n, classes=1):
@@ -97,6 +103,12 @@ def _several_labels(rng, data, id, image, i):
     return id, *flags
 
 
+def _several_targets(rng, data, id, image, i):
+    colour, lit = i % 3, int(rng.random() < 0.5)
+    _save(data / f"train/{id}.png", (image + COLOURS[colour] // 2 + 100 * lit).clip(0, 255).astype(np.uint8))
+    return id, ("red", "green", "blue")[colour], lit
+
+
 def _number(rng, data, id, image, i):
     value = rng.uniform(0, 1)
     _save(data / f"train/{id}.png", (image + 150 * value).astype(np.uint8))
@@ -164,6 +176,21 @@ SPECS = {
         "data": {**_TABLE, "targets": ["r", "g", "b"]},
         "submission": {"format": "probs", "value_columns": ["r", "g", "b"]},
     },
+    "several targets": {
+        "task": "classification",
+        "labels": "each",
+        "metric": "balanced_accuracy",
+        "target_weights": {"colour": 2.0},
+        "classes": {"colour:red": 0, "colour:green": 1, "colour:blue": 2, "lit:0": 3, "lit:1": 4},
+        "data": {**_TABLE, "targets": ["colour", "lit"]},
+        "submission": {
+            "format": "names",
+            "id": "{id}_{class}",
+            "value_column": "target",
+            "classes": ["colour", "lit"],
+            "choices": [_RGB, ["0", "1"]],
+        },
+    },
     "number": {
         "task": "regression",
         "metric": "rmsle",
@@ -198,6 +225,7 @@ PAINTERS = {
     "one class": _one_class,
     "yes or no": _yes_or_no,
     "several labels": _several_labels,
+    "several targets": _several_targets,
     "number": _number,
     "numbers": _numbers,
     "views": _views,

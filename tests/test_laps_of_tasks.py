@@ -24,7 +24,7 @@ from task_drawing import TASKS, draw_task
 
 QUICK = ("train.epochs=1", "train.precision=fp32", "train.batch_size=4")
 
-ROWS = {"class map": 3, "overlapping": 2}
+ROWS = {"class map": 3, "overlapping": 2, "several targets": 2}
 """Rows a sample, where it has several; objects have any number."""
 
 

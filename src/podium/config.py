@@ -6,6 +6,7 @@ One declaration gives the type, the default and the help text. Nothing is ever e
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -278,6 +279,9 @@ def _unknown(key: str, schema: type[BaseModel], where: str = "", root: type[Base
     return ConfigError(f"unknown key '{key}'", where=where, remedy=remedy)
 
 
+_UNION = re.compile(r"constrained-int$|(literal|dict|list|tuple)\[")
+"""What pydantic calls the parts of a union where it says which of them failed."""
+
 _PLAIN = {
     "float_parsing": "a number",
     "float_type": "a number",
@@ -295,7 +299,7 @@ _PLAIN = {
 
 def _explain(schema: type[BaseModel], error: ValidationError, where: str) -> ConfigError:
     first = error.errors()[0]
-    location = [str(part) for part in first["loc"] if part != "constrained-int"]  # pydantic's name of a union's part
+    location = [str(part) for part in first["loc"] if not _UNION.match(str(part))]
     key = ".".join(location)
     if first["type"] == "extra_forbidden":
         owner: type[BaseModel] = schema

@@ -13,7 +13,7 @@ from podium.boards.base import Board
 from podium.boards.choice import board_at
 from podium.data.competition import Competition
 from podium.data.frames import frame_to_folder
-from podium.data.infer import Inference, infer
+from podium.data.infer import Inference, infer_with
 from podium.data.memory import has_gpu
 from podium.data.patterns import IMAGE_SUFFIXES
 from podium.data.place import SPEC
@@ -79,7 +79,7 @@ def _make(
             raise ConfigError(
                 "--hold-out needs the files unpacked", where=source, remedy="unpack the archive and give the folder"
             )
-        inference = infer(draft / "data" if unpacked else source, _name(root)).with_settings(settings)
+        inference = infer_with(draft / "data" if unpacked else source, _name(root), settings)
         inference = _take_metric(inference, draft)
         if not unpacked:
             inference = _lay_out(inference, source, draft, share, public, copy, seed)

@@ -50,7 +50,7 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.competition = Competition.load(root / SPEC)
-        self.metric = get_metric(self.competition.metric, f"{root / SPEC}: metric", folder=root)
+        self.metric = get_metric(self.competition.metric, f"{root / SPEC}: metric", root, self.competition.parts)
         self.attempts = Attempts(root / "attempts")
         self.submissions = Submissions(root / "submissions")
         self.index = self.attempts.index

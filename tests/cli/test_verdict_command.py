@@ -68,7 +68,10 @@ def test_a_stopped_collection_keeps_what_its_processes_trained(tmp_path, everybo
     tiny = tiny_competition(tmp_path / "source", n_groups=8, test_groups=0)
     ok(tmp_path, "new", "space", "--from", str(tiny.folder), "folds.k=2")
     recipe = ("recipe=smoke", "train.epochs=1", "model.width=0.125", "model.depth=2", "input.size=[16,16]")
-    space, many = tmp_path / "space", ("--ledgers", "200", "--per-ledger", "9", "--jobs", "2")  # far more than it waits for
+    space, many = (
+        tmp_path / "space",
+        ("--ledgers", "200", "--per-ledger", "9", "--jobs", "2"),
+    )  # far more than it waits for
     running = Running(space, "verdict", "--collect", "kept.npz", *many, *recipe)
     running.until(lambda: len(list(space.glob("kept.ledger-*.npz"))) >= 2)
     if not everybody:

@@ -11,13 +11,12 @@ from podium.climb.policy import MOST
 from podium.climb.simulate import ANYWHERE
 from podium.data.plan import Aim
 from podium.errors import ConfigError
-from podium.metrics import get_metric
 from podium.new import write_recipes
 from podium.recipe import Recipe
 from podium.recipes import FOLDER, shipped
 from podium.training.check import check_recipe
 from podium.training.tasks import create_task
-from task_drawing import TASKS, draw_task
+from task_drawing import TASKS, draw_task, metric_of
 
 CATALOG = load_catalog()
 MINE = """
@@ -35,7 +34,7 @@ source = "me"
 
 
 def place_of(competition, **changes):
-    metric = get_metric(competition.metric)
+    metric = metric_of(competition)
     facts = {"gpu": True, "colour": True, **changes}
     check = lambda recipe: check_recipe(recipe, create_task(competition, metric, recipe))  # noqa: E731
     return Place(competition.task, Aim.of(competition).kind, check=check, **facts)

@@ -15,7 +15,7 @@ from podium.host.grading import Classes, grade
 from podium.host.hold_out import hold_out
 from podium.host.solution import read_solution, write_solution
 from podium.metrics import get_metric
-from task_drawing import TASKS, draw_task
+from task_drawing import TASKS, draw_task, metric_of
 
 
 class Held:
@@ -26,7 +26,7 @@ class Held:
         self.data, self.board = root / "data", root / "board"
         self.made = hold_out(self.source, root / "source/data", self.data, self.board, 0.34, 0.5)
         self.competition = self.made.competition
-        self.form, self.metric = self.competition.submission, get_metric(self.competition.metric)
+        self.form, self.metric = self.competition.submission, metric_of(self.competition)
         self.solution = read_solution(self.board / "solution.csv", self.form)
         self.classes = Classes(self.competition.labels, tuple(class_order(self.competition)))
 

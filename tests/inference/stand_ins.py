@@ -13,12 +13,11 @@ from podium.inference import sources
 from podium.inference.contents import content_of
 from podium.inference.parts import Parts
 from podium.inference.predict import Job
-from podium.metrics import get_metric
 from podium.recipe import Recipe
 from podium.training.device import create_fabric
 from podium.training.evaluate import Predictor
 from podium.training.tasks import create_task
-from task_drawing import SPECS
+from task_drawing import SPECS, metric_of
 
 
 class Bright(nn.Module):
@@ -62,7 +61,7 @@ def predictor_of(name: str, *changes: str, model: nn.Module | None = None, batch
     settings = ["input.normalize=unit", "train.precision=fp32", f"train.batch_size={batch}", "input.pad_to=8", *changes]
     recipe, spec = Recipe().with_overrides(settings), SPECS.get(name, PLAIN)
     competition = Competition.from_tree({"name": "x", **spec})
-    task = create_task(competition, get_metric(competition.metric), recipe)
+    task = create_task(competition, metric_of(competition), recipe)
     return Predictor(create_fabric("fp32"), [model or Bright(task.outputs)], task)
 
 

@@ -13,7 +13,7 @@ from podium.inference.answers import answers_of_masks, answers_of_values, number
 from podium.metrics import get_metric
 from podium.recipe import Recipe
 from podium.training.tasks import create_task
-from task_drawing import SPECS
+from task_drawing import SPECS, metric_of
 
 PLAIN = Preprocess.of(None)
 
@@ -22,7 +22,7 @@ def task_of(name, **submission):
     spec = SPECS[name]
     tree = {"name": "x", **spec, "submission": submission or spec["submission"]}
     competition = Competition.from_tree(tree)
-    return create_task(competition, get_metric(spec["metric"]), Recipe()), competition.submission
+    return create_task(competition, metric_of(competition), Recipe()), competition.submission
 
 
 def probs_of(labels, classes):

@@ -19,7 +19,6 @@ from podium.config import read_toml
 from podium.data.ready import make_ready
 from podium.errors import ConfigError, TrainingError
 from podium.files import is_complete
-from podium.metrics import get_metric
 from podium.recipe import Recipe
 from podium.training import fold_run, loop
 from podium.training.device import create_fabric, to_device
@@ -29,7 +28,7 @@ from podium.training.launch import launch
 from podium.training.out_of_fold import predict_out_of_fold
 from podium.training.ranks import Ranks
 from podium.training.tasks import Task, create_task
-from task_drawing import draw_task
+from task_drawing import draw_task, metric_of
 
 
 @pytest.mark.slow
@@ -113,7 +112,7 @@ def test_values_of_a_table_are_predicted_once_and_in_order(tmp_path: Path) -> No
     changes = ["model.arch=resnet_small", "model.width=0.125", "loss.terms={bce=1}", "optim.lr=1e-3"]
     wanted = Recipe().with_overrides([*changes, "train.epochs=1", "train.batch_size=4", "train.precision=fp32"])
     prepared = make_ready(competition, tmp_path, wanted.input)
-    metric = get_metric(competition.metric)
+    metric = metric_of(competition)
     data = FoldData(competition, prepared.stores, prepared.folds, metric, prepared.samples)
     one, two = (
         run_fold(data, wanted.with_overrides([f"train.devices={n}"]), 0, 0, tmp_path / f"attempt{n}") for n in (1, 2)

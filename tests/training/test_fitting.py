@@ -28,7 +28,7 @@ from podium.training.kept import Kept
 from podium.training.levels import only_cuts
 from podium.training.tasks import create_task
 from podium.workspace import Workspace
-from task_drawing import SPECS
+from task_drawing import SPECS, metric_of
 
 
 class OnArrays:
@@ -37,7 +37,7 @@ class OnArrays:
     def __init__(self, task: str, probs: np.ndarray, targets: np.ndarray, *changes: str, metric: str = "") -> None:
         spec = SPECS[task] | ({"metric": metric} if metric else {})
         competition = Competition.from_tree({"name": "x", **spec})
-        self.metric = get_metric(competition.metric)
+        self.metric = metric_of(competition)
         self.task = create_task(competition, self.metric, Recipe().with_overrides(list(changes)))
         self.probs, self.targets = probs, targets
 
@@ -286,12 +286,12 @@ def test_objects_are_flooded_once_for_all_smallest_areas_and_folds(
 )
 def test_what_says_nothing_for_the_task_is_refused(task: str, change: str, told: str) -> None:
     competition = Competition.from_tree({"name": "x", **SPECS[task]})
-    kind = create_task(competition, get_metric(competition.metric), Recipe()).kind
+    kind = create_task(competition, metric_of(competition), Recipe()).kind
     terms = {"planes": "{bce=1}", "labels": "{ce=1}", "values": "{huber=1}"}[kind]
     arch = "unet" if competition.task in ("segmentation", "instances") else "resnet_small"
     recipe = Recipe().with_overrides([f"model.arch={arch}", f"loss.terms={terms}", change])
     with pytest.raises(ConfigError, match=told):
-        check_recipe(recipe, create_task(competition, get_metric(competition.metric), recipe))
+        check_recipe(recipe, create_task(competition, metric_of(competition), recipe))
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,13 @@ from torch import nn
 
 from podium.data.competition import Competition
 from podium.errors import ConfigError
-from podium.metrics import get_metric
 from podium.recipe import Recipe
 from podium.training.check import check_recipe
 from podium.training.device import create_fabric
 from podium.training.evaluate import Predictor
 from podium.training.means import ranked
 from podium.training.tasks import create_task
-from task_drawing import SPECS
+from task_drawing import SPECS, metric_of
 
 
 class Fixed(nn.Module):
@@ -36,11 +35,11 @@ class Fixed(nn.Module):
 def predictor(name: str, models: list[nn.Module], *changes: str) -> Predictor:
     arch = [] if name == "plain" else ["model.arch=resnet_small"]
     recipe = Recipe().with_overrides([*arch, "train.precision=fp32", *changes])
-    spec = SPECS[name]
+    competition = Competition.from_tree({"name": "x", **SPECS[name]})
     return Predictor(
         create_fabric("fp32"),
         models,
-        create_task(Competition.from_tree({"name": "x", **spec}), get_metric(spec["metric"]), recipe),
+        create_task(competition, metric_of(competition), recipe),
     )
 
 
@@ -116,12 +115,12 @@ def test_what_says_nothing_is_refused(name, changes, told):
     spec = SPECS[name]
     competition = Competition.from_tree({"name": "x", **spec})
     arch = [] if name == "class map" else ["model.arch=resnet_small"]
-    kind = create_task(competition, get_metric(spec["metric"]), Recipe()).kind
+    kind = create_task(competition, metric_of(competition), Recipe()).kind
     loss = {"planes": "{bce=1}", "labels": "{ce=1}", "values": "{huber=1}"}[kind]
 
     def check() -> None:
         recipe = Recipe().with_overrides([*arch, f"loss.terms={loss}", *changes])
-        check_recipe(recipe, create_task(competition, get_metric(spec["metric"]), recipe))
+        check_recipe(recipe, create_task(competition, metric_of(competition), recipe))
 
     with pytest.raises(ConfigError, match=told):
         check()

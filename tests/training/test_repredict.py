@@ -32,7 +32,7 @@ from podium.training.check import check_recipe
 from podium.training.fold_run import FoldData, run_fold
 from podium.training.repredict import repredict_fold
 from podium.training.tasks import create_task
-from task_drawing import SPECS, draw_task
+from task_drawing import SPECS, draw_task, metric_of
 
 LEAST = {"class map": ["predict.min_area=6"], "overlapping": ["predict.threshold=[0.3, 0.6]", "predict.largest=true"]}
 LEAST["objects"] = ["predict.rim=0.3", "predict.min_area=1"]
@@ -45,7 +45,7 @@ def tiny(*changes: str) -> Recipe:
 
 def fitting(competition: Competition, *changes: str) -> Recipe:
     """A recipe that this competition's task can be trained with."""
-    kind = create_task(competition, get_metric(competition.metric), Recipe()).kind
+    kind = create_task(competition, metric_of(competition), Recipe()).kind
     terms = {"planes": "{bce=1}", "labels": "{ce=1}", "values": "{huber=1}"}[kind]
     dense = competition.task in ("segmentation", "instances")
     model = ["model.depth=3"] if dense else ["model.arch=resnet_small"]
@@ -142,7 +142,7 @@ def test_every_task(task: str, tmp_path: Path) -> None:
     competition = draw_task(tmp_path, task, 16)
     base = fitting(competition, 'predict.tta=["hflip"]')
     p = make_ready(competition, tmp_path, base.input)
-    data = FoldData(competition, p.stores, p.folds, get_metric(competition.metric), p.samples)
+    data = FoldData(competition, p.stores, p.folds, metric_of(competition), p.samples)
     source = trained(data, base, tmp_path / "0000-baseline")
     views = ["predict.tta=[]"] if "views" in task else ['predict.tta=["vflip"]', *LEAST.get(task, [])]
     for changes in (views, LEAST.get(task, ['predict.tta=["hflip", "hflip"]'])):
@@ -346,7 +346,7 @@ def test_settings_that_say_nothing_for_the_task_are_refused(task: str, change: s
     competition = Competition.from_tree({"name": "x", **SPECS[task]})
     recipe = fitting(competition, change)
     with pytest.raises(ConfigError, match=told):
-        check_recipe(recipe, create_task(competition, get_metric(competition.metric), recipe))
+        check_recipe(recipe, create_task(competition, metric_of(competition), recipe))
 
 
 def test_thresholds_and_areas_of_each_class(fold_data: FoldData) -> None:

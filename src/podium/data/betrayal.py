@@ -127,7 +127,7 @@ def questions(facts: Facts) -> dict[str, dict[str, float]]:
     if spec.task == "regression":
         return {name: {id: v[n] for id, v in values.items()} for n, name in enumerate(spec.data.targets)}
     names = class_order(spec)
-    if spec.labels == "many":
+    if spec.labels != "one":
         asked = {f"label {name}": {id: float(v[n] > 0) for id, v in values.items()} for n, name in enumerate(names)}
         return dict(sorted(asked.items(), key=lambda q: -sum(q[1].values()))[:MOST_QUESTIONS])
     counts = Counter(v[0] for v in values.values())

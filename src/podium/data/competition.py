@@ -11,6 +11,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 
 from podium.config import Config
 from podium.data.patterns import PART
+from podium.data.several_targets import Part, parts_of
 from podium.formats.submission import SubmissionFormat
 
 Task = Literal["segmentation", "instances", "classification", "regression"]
@@ -232,9 +233,16 @@ class Competition(Config):
 
     name: str = Field(min_length=1, description="the competition's name")
     task: Task = Field("segmentation", description="what is predicted")
-    labels: Literal["one", "many"] = Field("one", description="one class a pixel or sample, or several at once")
+    labels: Literal["one", "many", "each"] = Field(
+        "one",
+        description="one class a pixel or sample; several at once; or each: one class for each of data.targets, "
+        "and [classes] has them as target:class",
+    )
     metric: str = Field("dice", description="what validation and the board score; the registries page lists them")
     data: DataConfig
+    target_weights: dict[str, float] = Field(
+        {}, description="each: how much a target counts in the metric and the loss, for instance { root = 2.0 }; else 1"
+    )
     classes: dict[str, int] = Field({"foreground": 1}, description="class = its value in masks, or its number")
     colours: dict[str, list[int] | list[list[int]]] = Field(
         {}, description="class = its colour in masks, [red, green, blue], or several; for mask_values = colours"
@@ -265,6 +273,22 @@ class Competition(Config):
         if odd := [name for name in self.classes if name not in self.colours]:
             raise ValueError(f"a colour for '{odd[0]}' of [classes] in [colours]")
         return self
+
+    @model_validator(mode="after")
+    def _each_fits(self) -> Competition:
+        if self.labels != "each":
+            if self.target_weights:
+                raise ValueError('target_weights with labels = "each" only')
+            return self
+        if self.task != "classification" or len(self.data.targets) < 2 or self.data.exclude_classes:
+            raise ValueError('a classification with several data.targets and no exclude_classes, since labels = "each"')
+        parts_of(self.data.targets, self.classes, self.target_weights)
+        return self
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The targets of which each has one class, in the order of the outputs; none unless labels = each."""
+        return parts_of(self.data.targets, self.classes, self.target_weights) if self.labels == "each" else ()
 
     @property
     def colours_of(self) -> dict[str, list[list[int]]]:

@@ -74,7 +74,7 @@ class Aim:
             areas: Pixels of some of its masks, where it has one class.
         """
         dense = competition.task in ("segmentation", "instances")
-        one_of_several = competition.labels == "one" and len(competition.classes) > 1
+        one_of_several = competition.labels != "many" and len(competition.classes) > 1
         kind = "labels" if one_of_several and competition.task != "instances" else "planes"
         kind = "values" if competition.task == "regression" else kind
         views, objects = len(competition.data.views) or 1, competition.task == "instances"

@@ -29,7 +29,7 @@ def class_counts(facts: Facts) -> Counter[str]:
     """How many training samples each class has; with one class alone, also those without it."""
     names = {number: name for name, number in facts.competition.classes.items()}
     values = facts.values.values()
-    if facts.competition.labels == "many":
+    if facts.competition.labels != "one":
         return Counter({names[n]: int(sum(v[i] for v in values)) for i, n in enumerate(sorted(names))})
     if len(names) == 1:
         only = next(iter(names.values()))
@@ -68,7 +68,7 @@ def _some(names: list[str]) -> str:
 
 
 def _has(facts: Facts, value: tuple[float, ...], number: int) -> bool:
-    if facts.competition.labels == "many":
+    if facts.competition.labels != "one":
         return bool(value[sorted(facts.competition.classes.values()).index(number)])
     return value[0] == number
 
@@ -79,7 +79,7 @@ def answer(facts: Facts, id: str) -> str:
     if spec.task != "classification" or not value:
         return ", ".join(map(number, value))
     names = {n: name for name, n in spec.classes.items()}
-    if spec.labels == "many":
+    if spec.labels != "one":
         return ", ".join(names[n] for v, n in zip(value, sorted(names), strict=False) if v) or "none"
     only = next(iter(names.values())) if len(names) == 1 else ""
     return names.get(int(value[0])) or (f"not {only}" if only else number(value[0]))

@@ -14,6 +14,7 @@ from PIL import Image
 
 from podium.data.competition import Competition, DataConfig, listed
 from podium.data.patterns import file_an_object, files_like, id_in, path_rule, row_id
+from podium.data.several_targets import Part
 from podium.data.target_tables import OBJECTS, class_stack, read_labels_of, read_runs, rows_a_label
 from podium.errors import DataError, nearest
 from podium.formats import colours, masks, rle, tables
@@ -157,6 +158,8 @@ def values_of(competition: Competition, row: tuple[str, ...]) -> tuple[float, ..
     classes, spec = competition.classes, competition.data
     if competition.task == "regression":
         return tuple(_number(text, name) for text, name in zip(row, spec.targets, strict=True))
+    if competition.labels == "each":
+        return tuple(flag for part, text in zip(competition.parts, row, strict=True) for flag in _flags_of(part, text))
     if competition.labels == "many":
         if spec.separator is None:
             return tuple(_flag(text, name) for text, name in zip(row, spec.targets, strict=True))
@@ -171,6 +174,12 @@ def values_of(competition: Competition, row: tuple[str, ...]) -> tuple[float, ..
             raise DataError(f"{len(ones)} of its classes are 1, not one")
         return (float(_class(ones[0], classes)),)
     return (float(_class(row[0], classes)),)
+
+
+def _flags_of(part: Part, text: str) -> tuple[float, ...]:
+    if text not in part.classes:
+        raise DataError(f"'{part.name}' is '{text}', none of its [classes]")
+    return tuple(float(name == text) for name in part.classes)
 
 
 def _number(text: str, column: str) -> float:

@@ -21,6 +21,7 @@ from podium.errors import ConfigError
 from podium.metrics import Measured, Metric
 from podium.recipe import PredictConfig
 from podium.training.fitting import Tuning
+from podium.training.losses import Kind
 from podium.training.tasks import MaskTask, TableTask
 from podium.training.tasks.masks import TIDYING
 
@@ -111,7 +112,7 @@ def _fitter(
             assert isinstance(ground.task, MaskTask)
             return pixels.stack(ground.task, use)
         assert isinstance(mix, ValueMix)
-        kind = mix.task.kind
+        kind: Kind = "planes" if mix.task.competition.parts else mix.task.kind
         target = targets_of(mix.task, mix.truth[use])
         return (Stack if how == "stack" else Boost).fit(kind, mix.values[:, use], target)
 

@@ -244,7 +244,8 @@ def _decisions(task: TableTask, values: NDArray[np.float64]) -> Array:
     if isinstance(task, NumbersTask):
         return np.asarray(values > values.mean(axis=(0, 1))).reshape(len(values), -1)
     if task.kind == "labels":
-        return np.asarray(values.argmax(axis=2))
+        parts = [part.outputs for part in task.competition.parts] or [slice(None)]
+        return np.stack([values[:, :, of].argmax(axis=2) for of in parts], axis=2).reshape(len(values), -1)
     return np.asarray(values > 0.5).reshape(len(values), -1)
 
 

@@ -47,6 +47,8 @@ def export_pseudo(
     task = create_task(tested.competition, tested.metric, recipe)
     if isinstance(task, NumbersTask):
         raise LedgerError("numbers have no sureness to choose by", expected="masks, classes or labels")
+    if task.competition.parts:
+        raise LedgerError("there are several targets, not all as sure", expected="one target")
     if strange := [m.name for m in members if m.attempt is None]:
         raise LedgerError(
             f"nobody knows what '{strange[0]}' was trained on",

@@ -173,7 +173,7 @@ class _Scan:
         if self.last >= len(fields):  # a short row: said above
             self._drop(sample)
             return
-        read = [self._value(line, fields[i], name, sample) for i, name in self.of_values]
+        read = [self._value(line, fields[i], name, sample, label) for i, name in self.of_values]
         if sample is None or any(value is None for value in read):
             self._drop(sample)
         elif self.several:
@@ -217,12 +217,12 @@ class _Scan:
         meant = self.spelling.meant(row_id) or (self.fmt.row_id(row_id) if row_id in self.expected else None)
         return "remove the row" if meant is None else f"spell it '{meant}'"
 
-    def _value(self, line: int, text: str, column: str, sample: str | None) -> Runs | float | str | None:
+    def _value(self, line: int, text: str, column: str, sample: str | None, label: str) -> Runs | float | str | None:
         """A field as the format has it; None, and a problem, if it is not like that."""
         if self.runs:
             return self._runs(line, text, column, sample)
         if self.fmt.format == "names":
-            return self._names(line, text, column)
+            return self._names(line, text, column, label)
         try:
             value = float(text)
         except ValueError:
@@ -236,8 +236,10 @@ class _Scan:
             return None
         return value
 
-    def _names(self, line: int, text: str, column: str) -> str | None:
-        known, given = self.fmt.classes, self.fmt.names_in(text)
+    def _names(self, line: int, text: str, column: str, label: str) -> str | None:
+        if self.fmt.row_a_class and not label:  # a row that nobody asked for
+            return text
+        known, given = self.fmt.known_names(label or column), self.fmt.names_in(text)
         if len(given) > self.fmt.guesses > 1 or (self.fmt.guesses > 1 and not given):
             found, remedy = f"{len(given)} guesses", f"write 1 to {self.fmt.guesses}, the likeliest first"
             self.add("name", line, column, text, found, remedy)

@@ -58,6 +58,11 @@ class SubmissionFormat(Config):
         (), description="how the file spells classes, in the order of [classes], where it does: rows a class, or names"
     )
     separator: str | None = Field(None, min_length=1, description="names: what separates several of one sample")
+    choices: tuple[tuple[str, ...], ...] = Field(
+        (),
+        description="names, of several targets (labels = each): what may be written for each of value_columns, or "
+        "of classes where each target has a row",
+    )
     guesses: int = Field(
         1, ge=1, le=100, description="names, of samples of one class: how many guesses a row has, the likeliest first"
     )
@@ -94,11 +99,17 @@ class SubmissionFormat(Config):
         if self.row_a_class:
             if not self.classes or len(set(self.classes)) < len(self.classes):
                 raise ValueError("submission.classes, each once, since each class has a row")
-            if len(self.value_columns) > 1 or self.format not in ("rle", "probs", "values"):
+            known = ("rle", "probs", "values", *(["names"] if self.choices else []))
+            if len(self.value_columns) > 1 or self.format not in known:
                 raise ValueError("one value column of rle, probs or values, since each class has a row")
+        if self.choices and (self.format != "names" or self.separator or self.guesses > 1):
+            raise ValueError('submission.choices with submission.format = "names" only, of one name each')
+        if self.choices and len(self.choices) != self.width:
+            raise ValueError(f"submission.choices for each of {self.width} targets, not {len(self.choices)}")
         if self.guesses > 1 and self.format != "names":
             raise ValueError('submission.guesses with submission.format = "names" only')
-        if not self.row_a_class and self.format in ("rle_objects", "names") and len(self.value_columns) > 1:
+        single = self.format == "rle_objects" or (self.format == "names" and not self.choices)
+        if not self.row_a_class and single and len(self.value_columns) > 1:
             raise ValueError(f"one value column, since the format is {self.format}")
         return self
 
@@ -115,6 +126,15 @@ class SubmissionFormat(Config):
     def row_a_class(self) -> bool:
         """Whether a sample has a row for each of `classes`."""
         return self.class_column is not None or "{class}" in self.id
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What the values of a sample are of: the classes that have a row each, else the value columns."""
+        return self.classes if self.row_a_class else self.value_columns
+
+    def known_names(self, target: str) -> tuple[str, ...]:
+        """What may be written, in names; of one target where there are several. Nothing if that is not told."""
+        return self.choices[self.targets.index(target)] if self.choices else self.classes
 
     def names_in(self, text: str) -> list[str]:
         """The names of classes in a field, of which it may have several."""
@@ -303,7 +323,7 @@ def rows_of(fmt: SubmissionFormat, sample_id: str, *values: str | float) -> byte
     if fmt.format == "rle_objects":
         return b"".join(_line(fmt.row_id(sample_id), text) for text in texts or [""])
     if len(texts) != fmt.width:
-        names = ", ".join(fmt.classes if fmt.row_a_class else fmt.value_columns)
+        names = ", ".join(fmt.targets)
         found = f"{len(texts)} value{'s' * (len(texts) != 1)} for '{sample_id}'"
         raise SubmissionError(found, expected=f"{fmt.width}: {names}")
     if fmt.row_a_class:

@@ -25,7 +25,7 @@ from podium.metrics import Measured, Metric, compare_maps, compare_masks, compar
 from podium.metrics.compare import IGNORED
 
 Array = NDArray[Any]
-Labels = Literal["one", "many"]
+Labels = Literal["one", "many", "each"]
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,8 @@ def _numbered(objects: Values, shape: tuple[int, int], order: rle.Order) -> NDAr
 
 def _table(rows: Any, fmt: SubmissionFormat, classes: Classes, truth: bool) -> Array:
     """The values of all samples, as metrics of tables want them."""
+    if fmt.choices:
+        return _of_choices(rows, fmt)
     if fmt.format == "names":
         return _of_names([row[0] for row in rows], fmt, classes, truth)
     table = np.array(rows, np.float64).reshape(len(rows), -1)
@@ -214,6 +216,19 @@ def _of_names(texts: list[str], fmt: SubmissionFormat, classes: Classes, truth: 
     table = np.zeros((len(texts), len(order)), np.int64)
     for row, text in zip(table, texts, strict=True):
         row[[order[t.strip()] for t in text.split(by if by.strip() else None) if t.strip()]] = 1
+    return table
+
+
+def _of_choices(rows: Any, fmt: SubmissionFormat) -> Array:
+    """One name for each of several targets as 0 and 1 for each class of each, (N, outputs)."""
+    places: list[dict[str, int]] = []
+    width = 0
+    for known in fmt.choices:
+        places.append({name: width + k for k, name in enumerate(known)})
+        width += len(known)
+    table = np.zeros((len(rows), width))
+    for row, names in zip(table, rows, strict=True):
+        row[[of[name] for of, name in zip(places, names, strict=True)]] = 1
     return table
 
 

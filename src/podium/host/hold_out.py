@@ -185,9 +185,10 @@ def _write_sample(competition: Competition, path: Path, test: Sequence[Sample]) 
     form = competition.submission
     first = (form.classes or tuple(competition.classes))[0]
     nothing: dict[str, str | float] = {"rle": "", "probs": 0.5, "values": 0.0, "names": first}
+    row: list[str | float] = [known[0] for known in form.choices] or [nothing.get(form.format, "")] * form.width
     with SubmissionWriter(path, form) as writer:
         for sample in test:
-            writer.write(sample.id, *([nothing[form.format]] * form.width if form.format != "rle_objects" else []))
+            writer.write(sample.id, *(row if form.format != "rle_objects" else []))
 
 
 def _write_solution(competition: Competition, board: Path, test: Sequence[Sample], usage: list[str]) -> None:

@@ -168,9 +168,9 @@ class _Reader:
             self.shapes[sample] = _side(values, "height", where), _side(values, "width", where)
         if usage != "Ignored":
             texts = [values[name] for name in self.fmt.value_columns]
-            self.found.setdefault(sample, {})[label] = self._values(sample, row_id, texts, where)
+            self.found.setdefault(sample, {})[label] = self._values(sample, row_id, label, texts, where)
 
-    def _values(self, sample: str, row_id: str, texts: list[str], where: str) -> Values:
+    def _values(self, sample: str, row_id: str, label: str, texts: list[str], where: str) -> Values:
         if self.masks and sample not in self.shapes:
             raise DataError(f"the size of '{row_id}' is not known", where=where, remedy="add columns height, width")
         if self.masks:
@@ -180,6 +180,9 @@ class _Reader:
             except RleError as error:
                 raise DataError(error.found, where=f"{where}, '{row_id}'", expected=error.expected) from None
         if self.fmt.format == "names":
+            for target, text in zip([label] if self.fmt.row_a_class else self.fmt.value_columns, texts, strict=True):
+                if self.fmt.choices and text not in (known := self.fmt.known_names(target)):
+                    raise DataError(f"'{text}' is no class of '{target}'", where=where, remedy=nearest(text, known))
             return tuple(texts)
         try:
             return tuple(float(text) for text in texts)

@@ -65,7 +65,10 @@ def _of_pixels(competition: Competition, target: NDArray[Any]) -> Values:
 
 def _of_values(competition: Competition, values: tuple[float, ...]) -> Values:
     form, names = competition.submission, class_order(competition)
-    if competition.task == "regression" or competition.labels == "many" or len(names) == 1:
+    if competition.parts and form.choices:
+        chosen = [next(k for k in range(p.start, p.end) if values[k]) - p.start for p in competition.parts]
+        return tuple(known[k] for known, k in zip(form.choices, chosen, strict=True))
+    if competition.task == "regression" or competition.labels != "one" or len(names) == 1:
         return _names_of(values, names, form) if form.format == "names" else values
     numbers = [competition.classes[name] for name in names]
     k = numbers.index(int(values[0]))

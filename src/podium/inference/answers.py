@@ -76,6 +76,8 @@ def answers_of_values(task: TableTask, fmt: SubmissionFormat) -> Callable[[Array
 
 
 def _answers_of_values(task: TableTask, fmt: SubmissionFormat) -> Callable[[Array], Answer]:
+    if fmt.choices:
+        return _choices(task, fmt)
     if fmt.format == "names":
         return _names(task, fmt)
     classes = task.competition.task == "classification"
@@ -98,6 +100,15 @@ def _answers_of_values(task: TableTask, fmt: SubmissionFormat) -> Callable[[Arra
         return tuple(float(v) for v in found)
 
     return numbers_of
+
+
+def _choices(task: TableTask, fmt: SubmissionFormat) -> Callable[[Array], Answer]:
+    """The likeliest class of each of several targets."""
+    parts = task.competition.parts
+    fits = [len(part.classes) for part in parts] == [len(known) for known in fmt.choices]
+    _require(fits, fmt, f"a class for each of the targets of {', '.join(task.names[:6])} …")
+    each = list(zip(parts, fmt.choices, strict=True))
+    return lambda probs: tuple(known[int(probs[part.outputs].argmax())] for part, known in each)
 
 
 def _names(task: TableTask, fmt: SubmissionFormat) -> Callable[[Array], Answer]:

@@ -42,7 +42,7 @@ def predict_bundle(bundle: Path, data: Path, out: Path, *, time_limit: float | N
 
     began = time.monotonic()
     competition = Competition.load(bundle / SPEC)
-    metric = get_metric(competition.metric, f"{bundle / SPEC}: metric", folder=bundle)
+    metric = get_metric(competition.metric, f"{bundle / SPEC}: metric", bundle, competition.parts)
     (folder,) = (bundle / "attempts").iterdir()
     attempt, samples = Attempt.load(folder), test_samples(competition, data)
     if not samples:

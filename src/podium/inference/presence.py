@@ -60,7 +60,7 @@ def _predicted(classifier: Classifier) -> Path:
         return path
     say(f"  {attempt.folder.name} of {place.name}: {counted(len(bag.files), 'network')} say which masks are empty")
     with kept_files(attempt.folder / CODE):
-        predictor = load_models(attempt, spec, get_metric(spec.metric, folder=place), bag)
+        predictor = load_models(attempt, spec, get_metric(spec.metric, folder=place, parts=spec.parts), bag)
         known = [id for id in ids if id in test.rows]
         rows = [test.rows[id] for id in known]
         stream = predictor.stream(test.images, rows, attempt.recipe.train.val_batch, test.inputs)

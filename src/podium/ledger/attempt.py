@@ -14,6 +14,7 @@ import polars as pl
 from pydantic import Field
 
 from podium.config import Config, read_toml, write_toml
+from podium.data.several_targets import parts_of_facts
 from podium.errors import LedgerError
 from podium.files import is_complete
 from podium.ledger.changes import Change, change_text
@@ -176,7 +177,8 @@ class Attempt:
         if not runs:
             return None
         name = str(runs[0].facts.get("metric", ""))  # a mean of scores needs none
-        metric = get_metric(name, f"{runs[0].folder}/run.toml", self.folder.parents[1]) if name else None
+        where, parts = f"{runs[0].folder}/run.toml", parts_of_facts(runs[0].facts.get("targets", []))
+        metric = get_metric(name, where, self.folder.parents[1], parts) if name else None
         if (metric is None or metric.mean_over_samples) and all(run.samples for run in runs):
             return sum(run.score * run.samples for run in runs) / sum(run.samples for run in runs)
         return pooled_score(self._out_of_fold(runs), metric)

@@ -78,12 +78,16 @@ class Tally:
 
     def __call__(self, sample: str, values: Values) -> None:
         """Take in the values of a sample."""
-        if self.fmt.format == "names":
+        if self.fmt.choices:
+            for target, value in zip(self.fmt.targets, values, strict=True):
+                for name in self.fmt.known_names(target):
+                    self.figures[f"share:{target}:{name}"].append(float(value == name))
+        elif self.fmt.format == "names":
             names = str(values[0]).split(self.fmt.separator) if self.fmt.separator else [str(values[0])]
             for name in self.fmt.classes or names:
                 self.figures[f"share:{name}"].append(float(name in [n.strip() for n in names]))
         elif not self.fmt.format.startswith("rle"):
-            for name, value in zip(self._names(), values, strict=False):
+            for name, value in zip(self.fmt.targets, values, strict=False):
                 self.figures[f"mean:{name}"].append(float(value))  # type: ignore[arg-type]
         else:
             self.areas(sample, [int(np.asarray(runs)[:, 1].sum()) for runs in values])
@@ -98,12 +102,9 @@ class Tally:
             self.figures["empty"].append(float(not areas))
             return
         several = len(areas) > 1
-        for name, area in zip(self._names(), areas, strict=True):
+        for name, area in zip(self.fmt.targets, areas, strict=True):
             self.figures[f"area:{name}" if several else "area"].append(area / (height * width))
         self.figures["empty"].append(float(not any(areas)))
-
-    def _names(self) -> tuple[str, ...]:
-        return self.fmt.classes if self.fmt.row_a_class else self.fmt.value_columns
 
 
 def validation_figures(
@@ -125,20 +126,28 @@ def validation_figures(
     predicted = given["predicted"].astype(np.float64).reshape(len(table), -1)
     if metric.kind == "overlap":
         several = predicted.shape[1] > 1
-        labels = fmt.classes if fmt.row_a_class else fmt.value_columns
-        of = {f"area:{name}" if several else "area": c / pixels for name, c in zip(labels, predicted.T, strict=False)}
+        named = zip(fmt.targets, predicted.T, strict=False)
+        of = {f"area:{name}" if several else "area": c / pixels for name, c in named}
         return {k: v.tolist() for k, v in of.items()} | {"empty": (predicted.sum(1) == 0).astype(float).tolist()}
     return _of_table(predicted, fmt, names)
 
 
 def _of_table(predicted: Floats, fmt: SubmissionFormat, names: Sequence[str]) -> Figures:
+    if fmt.choices:
+        ends = np.cumsum([len(known) for known in fmt.choices])
+        chosen = [p.argmax(axis=1) for p in np.split(predicted, ends[:-1], axis=1)]
+        return {
+            f"share:{target}:{name}": (of == k).astype(float).tolist()
+            for target, of in zip(fmt.targets, chosen, strict=True)
+            for k, name in enumerate(fmt.known_names(target))
+        }
     if fmt.format == "names":
         labels = fmt.classes or tuple(names)
         if predicted.shape[1] != len(labels):
             return {}
         chosen = predicted.argmax(axis=1)
         return {f"share:{name}": (chosen == k).astype(float).tolist() for k, name in enumerate(labels)}
-    labels = fmt.classes if fmt.row_a_class else fmt.value_columns
+    labels = fmt.targets
     if len(labels) == 1 and predicted.shape[1] == 2:  # one probability is written, of two
         predicted = predicted[:, 1:]
     if predicted.shape[1] != len(labels):

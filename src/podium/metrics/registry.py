@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from podium.errors import ConfigError, nearest
+from podium.errors import ConfigError, DataError, nearest
 from podium.metrics import classification as c
 from podium.metrics import instances, regression
 from podium.metrics import multiclass as m
@@ -193,17 +193,56 @@ METRICS: dict[str, Metric] = {
 """Every metric by name; add to it to make another one known."""
 
 
-def get_metric(name: str, where: str = "metric", folder: Path | None = None) -> Metric:
+class Columns(Protocol):
+    """Some columns of a table that are scored by themselves, and how much that counts."""
+
+    @property
+    def outputs(self) -> slice:
+        """Which they are."""
+
+    @property
+    def weight(self) -> float:
+        """All sum to 1."""
+
+
+def of_each(metric: Metric, parts: Sequence[Columns]) -> Metric:
+    """A metric of tables as the weighted mean over several targets, each of one class.
+
+    Truth, 0 and 1, and predicted probabilities are (N, outputs); the columns of a part are the classes of one target.
+    """
+    if metric.kind != "table":
+        raise ConfigError(
+            f"the metric '{metric.name}' is of {metric.kind}, and there are several targets of a table", where="metric"
+        )
+
+    def mean(function: Callable[..., Any], truth: Any, predicted: Any) -> Any:
+        if np.shape(truth) != np.shape(predicted) or np.ndim(truth) != 2:
+            raise DataError(f"truth of shape {np.shape(truth)}, prediction of shape {np.shape(predicted)}")
+        both = [(np.asarray(truth)[:, p.outputs].argmax(axis=1), np.asarray(predicted)[:, p.outputs]) for p in parts]
+        return sum(p.weight * function(*given) for p, given in zip(parts, both, strict=True))
+
+    return replace(
+        metric,
+        description=f"{metric.description}; mean over the targets",
+        samples=partial(mean, metric.samples) if metric.samples else None,
+        whole=partial(mean, metric.whole) if metric.whole else None,
+    )
+
+
+def get_metric(name: str, where: str = "metric", folder: Path | None = None, parts: Sequence[Columns] = ()) -> Metric:
     """The metric of that name; ``where`` says what names it.
 
     Args:
         name: One of `METRICS`; or a user's own, as ``path.py:function:max`` (or ``min``).
         where: The file and key that name it, for errors.
         folder: What a relative path is relative to; the current folder if none.
+        parts: Several targets that it is the mean over, see `of_each`; none: there is one.
 
     Raises:
         ConfigError: listing the names, if there is none; or saying what is wrong with the user's own.
     """
+    if parts:
+        return of_each(get_metric(name, where, folder), parts)
     if name in METRICS:
         return METRICS[name]
     if ".py" in name:

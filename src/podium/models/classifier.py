@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from podium.errors import ModelError
-from podium.models.heads import INPUT_FEATURES, Inputs, Pool, create_head
+from podium.models.heads import INPUT_FEATURES, Inputs, Pool, create_head, create_heads
 from podium.recipe import ModelConfig
 
 
@@ -35,8 +37,14 @@ class Classifier(nn.Module):
         self.pool = Pool(config.pooling)
         self.inputs = Inputs(inputs) if inputs else None
         self.dropout = nn.Dropout(config.dropout)
-        features = channels * self.pool.times + (INPUT_FEATURES if inputs else 0)
-        self.head = create_head(config, features, outputs)
+        self.config = config
+        self.features = channels * self.pool.times + (INPUT_FEATURES if inputs else 0)
+        self.head = create_head(config, self.features, outputs)
+
+    def divide(self, parts: Mapping[str, int]) -> None:
+        """Take a head for each of several targets, {name: outputs}, where `model.head` asks for more than one layer."""
+        if self.config.head != "linear":  # linear ones are one matrix
+            self.head = create_heads(self.config, self.features, parts)
 
     def forward(self, images: Tensor, inputs: Tensor | None = None) -> Tensor:
         """Logits or values, (N, outputs)."""

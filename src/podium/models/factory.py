@@ -6,7 +6,7 @@ An architecture is one file: a module and a builder under `@register_model`. A u
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from podium.errors import ModelError, nearest
+from podium.models.classifier import Classifier
 from podium.recipe import ModelConfig
 
 Builder = Callable[..., nn.Module]
@@ -77,6 +78,7 @@ def create_model(
     *,
     dense: bool = True,
     inputs: int = 0,
+    parts: Mapping[str, int] | None = None,
     load: bool = True,
     normalize: str = "imagenet",
 ) -> nn.Module:
@@ -88,6 +90,7 @@ def create_model(
         classes: Channels of the logits: 1 for a binary mask, no channel for the background; or values of a regression.
         dense: Logits for every pixel, (N, classes, H, W); else one row an image, (N, classes).
         inputs: Numbers of metadata beside each image; for models that are not dense.
+        parts: Several targets, {name: classes}, each with a head of its own; for models that are not dense.
         load: Read `model.weights` and `model.pretrained`; False where a checkpoint follows.
         normalize: `input.normalize` of the images to come: weights that know others are adapted.
 
@@ -98,6 +101,8 @@ def create_model(
     spec = find_model(config.arch, dense=dense)
     _check_reads(spec, config)
     model: nn.Module = spec.build(config, in_channels, classes, *(() if dense else (inputs,)))
+    if parts and isinstance(model, Classifier):
+        model.divide(parts)
     if load:
         from podium.models.pretrained import begin_with
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from podium.errors import ModelError
+from podium.errors import ModelError, nearest
 from podium.recipe import ModelConfig
 
 SPREAD = 4.0
@@ -136,13 +138,37 @@ class Inputs(nn.Sequential):
         )
 
 
+class Heads(nn.ModuleList):
+    """A head for each of several targets, their outputs beside each other: (N, features) -> (N, outputs)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits or values, (N, outputs)."""
+        return torch.cat([head(features) for head in self], dim=1)
+
+
 def create_head(config: ModelConfig, features: int, outputs: int) -> nn.Module:
-    """The head that `model.head` names, from (N, features) to (N, outputs)."""
-    if config.head == "linear":
+    """The head that `model.head` names, from (N, features) to (N, outputs); of several targets see `create_heads`."""
+    return _one_head(config.head if isinstance(config.head, str) else "linear", config, features, outputs)
+
+
+def create_heads(config: ModelConfig, features: int, parts: Mapping[str, int]) -> Heads:
+    """A head for each target, {name: outputs}, of the kind that `model.head` names for all or for each.
+
+    Raises:
+        ModelError: if it names a target that there is not.
+    """
+    asked = config.head if isinstance(config.head, dict) else dict.fromkeys(parts, config.head)
+    if odd := next((name for name in asked if name not in parts), None):
+        raise ModelError(f"there is no target '{odd}'", where="model.head", remedy=nearest(odd, list(parts)))
+    return Heads(_one_head(asked.get(name, "linear"), config, features, n) for name, n in parts.items())
+
+
+def _one_head(kind: str, config: ModelConfig, features: int, outputs: int) -> nn.Module:
+    if kind == "linear":
         return LinearHead(features, outputs)
-    if config.head == "ordinal":
+    if kind == "ordinal":
         return OrdinalHead(features, outputs)
-    return BinsHead(features, outputs, config.bins, config.head)
+    return BinsHead(features, outputs, config.bins, kind)
 
 
 HEADS_OF = {
@@ -153,13 +179,22 @@ HEADS_OF = {
 """The heads that suit each kind of target."""
 
 
-def check_head(head: str, kind: str) -> None:
+def check_head(head: str | Mapping[str, str], kind: str, *, several: bool = False) -> None:
     """Whether `model.head` suits the target's kind (planes, labels, values).
+
+    Args:
+        several: Whether there are several targets, each of one class, so that each may have a head of its own.
 
     Raises:
         ModelError: naming those that do.
     """
-    if head not in HEADS_OF[kind]:
+    if not isinstance(head, str):
+        if not several:
+            what = 'there is one target; heads by name are for labels = "each"'
+            raise ModelError(what, where="model.head", expected="one of: " + ", ".join(HEADS_OF[kind]))
+        for one in head.values():
+            check_head(one, kind)
+    elif head not in HEADS_OF[kind]:
         what = {"planes": "several labels", "labels": "classes", "values": "numbers"}[kind]
         raise ModelError(
             f"the head '{head}' does not predict {what}",

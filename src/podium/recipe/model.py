@@ -8,6 +8,8 @@ from pydantic import Field
 
 from podium.config import Config
 
+Head = Literal["linear", "ordinal", "distribution", "cumulative"]
+
 
 class ModelConfig(Config):
     """The network."""
@@ -48,10 +50,11 @@ class ModelConfig(Config):
     pooling: Literal["avg", "max", "gem", "concat"] = Field(
         "avg", description="of a classifier's features; concat: average and maximum side by side"
     )
-    head: Literal["linear", "ordinal", "distribution", "cumulative"] = Field(
+    head: Head | dict[str, Head] = Field(
         "linear",
         description="of a classifier; ordinal: ordered classes; a regression's value as the mean of a "
-        "distribution over bins, or cumulative: of the thresholds it exceeds",
+        "distribution over bins, or cumulative: of the thresholds it exceeds; of several targets one for all, or "
+        '{ stage = "ordinal" } for some',
     )
     bins: int = Field(32, ge=2, le=1024, description="of the heads distribution and cumulative")
     learner: Literal["linear", "lightgbm"] = Field(

@@ -127,9 +127,9 @@ def described(task: Task) -> str:
     """The task in words."""
     c = task.competition
     if c.task in ("segmentation", "classification"):
-        return f"{c.task} of {len(task.names)} class{'es' * (len(task.names) != 1)}" + (
-            ", several at once" * (c.labels == "many")
-        )
+        each = f", one for each of {', '.join(c.data.targets)}"
+        told = {"one": "", "many": ", several at once", "each": each}[c.labels]
+        return f"{c.task} of {len(task.names)} class{'es' * (len(task.names) != 1)}{told}"
     return c.task
 
 
@@ -169,6 +169,9 @@ def _made_up(task: TableTask, metric: Metric) -> NDArray[np.float64]:
     if task.kind == "values":
         steps = np.arange(1.0, n + 1)[:, None] * np.arange(1.0, task.outputs + 1)
         return np.asarray(steps if metric.whole_numbers else steps + 0.3, np.float64)
+    if parts := task.competition.parts:
+        flags = [np.eye(len(part.classes))[np.arange(n) % len(part.classes)] for part in parts]
+        return np.concatenate(flags, axis=1)
     if task.kind == "labels":
         return np.array([[classes[task.names[i % task.outputs]]] for i in range(n)], np.float64)
     return np.asarray((np.arange(n)[:, None] + np.arange(task.outputs)) % 2, np.float64)

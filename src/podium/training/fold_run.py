@@ -23,6 +23,7 @@ from podium.data.loader import TrainLoader
 from podium.data.prepare import TrainStores
 from podium.data.preprocess import Preprocess
 from podium.data.samples import Sample
+from podium.data.several_targets import facts_of
 from podium.data.sources import Opened
 from podium.data.store import Store
 from podium.data.views import Images, Montages
@@ -279,7 +280,9 @@ def write_judged(
 
 def run_head(data: FoldData, fold: int, seed: int, score: float, samples: int) -> dict[str, Any]:
     """What `run.toml` begins with."""
-    return {"fold": fold, "seed": seed, "metric": data.competition.metric, "score": score, "samples": samples}
+    facts = {"fold": fold, "seed": seed, "metric": data.competition.metric, "score": score, "samples": samples}
+    parts = data.competition.parts
+    return facts | {"targets": facts_of(parts)} if parts else facts
 
 
 def _loaded(model: Any, file: Path, fabric: Fabric) -> Any:

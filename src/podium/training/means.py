@@ -44,7 +44,10 @@ class Mean:
         if self.how not in ("geometric", "power"):
             return mean
         probs = mean.exp() if self.how == "geometric" else mean ** (1 / self.power)
-        return probs / probs.sum(1, keepdim=True) if task.kind == "labels" else probs
+        if task.kind != "labels":
+            return probs
+        parts = [p.outputs for p in task.competition.parts] or [slice(None)]
+        return torch.cat([probs[:, of] / probs[:, of].sum(1, keepdim=True) for of in parts], 1)
 
 
 def ranked(members: Array) -> Array:

@@ -156,6 +156,8 @@ def check_pseudo(recipe: Recipe, task: Task, root: Path, folds: int) -> None:
     spec, where = task.competition.data, "pseudo.attempts"
     if not isinstance(task, PlanesTask | ClassMapTask | TableTask) or task.kind == "values":
         raise ConfigError("predictions of objects and numbers are not known to be sure", where=where, expected="[]")
+    if task.competition.parts:
+        raise ConfigError("there are several targets, not all as sure", where=where, expected="[]")
     if spec.views:
         raise ConfigError("a sample has several images here", where=where, expected="[]")
     if recipe.model.arch == "features":

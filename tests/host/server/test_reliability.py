@@ -157,7 +157,9 @@ def test_a_backup_while_serving_is_whole(tmp_path):
         assert http.get("/api/competitions/cars/board").json()[0]["name"] == "alice"
     with pytest.raises(StorageError):
         restore(tmp_path / "backup", tmp_path / "new")
-    blob = again.db.one("SELECT blob FROM submissions")["blob"]  # a later upload's file, which no row names, may be there
+    blob = again.db.one("SELECT blob FROM submissions")[
+        "blob"
+    ]  # a later upload's file, which no row names, may be there
     (tmp_path / "backup" / "uploads" / blob).unlink()
     with pytest.raises(DataError):
         restore(tmp_path / "backup", tmp_path / "newer")

@@ -63,7 +63,7 @@ def labels_of(competition: Competition, train: Sequence[Sample]) -> list[Label]:
         return []
     if competition.task == "regression":
         return [s.values[0] if len(s.values) == 1 else s.values for s in train]
-    if competition.labels == "many":
+    if competition.labels != "one":
         return [s.values for s in train]
     return [int(s.values[0]) for s in train]
 

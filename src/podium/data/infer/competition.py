@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
+from podium.config import parse_overrides
 from podium.data.competition import Competition, listed
 from podium.data.infer.draft import Draft, Inference
 from podium.data.infer.groups import infer_groups
@@ -42,13 +43,14 @@ MANY_PAIRS = 6
 """Folders of images with masks; more are not official splits, but cases, cities or days."""
 
 
-def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
+def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = False) -> Inference:
     """Read a folder of competition data and say what it is.
 
     Args:
         root: The folder.
         name: What the competition is called.
         targets: The target columns of its table, where they are known.
+        each: Whether it is known that each of them has one class (labels = each).
 
     Raises:
         DataError: if there are no images, or no targets that podium can read for them.
@@ -64,12 +66,12 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     draft = Draft({"name": name, "task": "segmentation", "data": {}})
     if own and own[0].masks:
         ids = own_folders(draft, layout, own)
-    elif pairs and (asked := _asked(layout, targets, samples + truths)) is None:
+    elif pairs and (asked := _asked(layout, targets, each, samples + truths)) is None:
         ids = mask_folders(draft, layout, pairs)
     elif truths and not pairs:
         layout = with_deep_folders_together(layout, truths[0].rows)
         ids = _runs(draft, layout, truths[0])
-    elif (table := asked if pairs else label_table(layout, targets)) is not None:
+    elif (table := asked if pairs else label_table(layout, targets, each=each)) is not None:
         layout = layout if table.views else with_deep_folders_together(layout, table.ids)
         pairs = []
         ids = _table(draft, layout, table)
@@ -105,10 +107,23 @@ def infer(root: Path, name: str, targets: Sequence[str] = ()) -> Inference:
     return Inference(Competition.from_tree(draft.tree, where="inferred competition.toml"), draft.why)
 
 
-def _asked(layout: Layout, targets: Sequence[str], runs: Sequence[RleTable]) -> LabelTable | None:
+def infer_with(root: Path, name: str, settings: Sequence[str]) -> Inference:
+    """`infer`, with ``key=value`` settings of somebody who knows; the targets they name are read as such.
+
+    Raises:
+        ConfigError: if a setting cannot be read.
+    """
+    known = parse_overrides(settings)
+    data = known.get("data", {})
+    targets = data.get("targets", ()) if isinstance(data, dict) else ()
+    named = [targets] if isinstance(targets, str) else [t for t in targets if isinstance(t, str)]
+    return infer(root, name, named, each=known.get("labels") == "each").with_settings(settings)
+
+
+def _asked(layout: Layout, targets: Sequence[str], each: bool, runs: Sequence[RleTable]) -> LabelTable | None:
     """The table that has what the sample submission asks for, where this is no mask: masks beside it only help."""
     samples = {c for p, t in layout.tables.items() if SAMPLE.search(p) for c in t.columns}
-    table = label_table(layout, targets) if samples and not runs else None
+    table = label_table(layout, targets, each=each) if samples and not runs else None
     return table if table is not None and set(table.targets) <= samples - {table.id_column} else None
 
 
@@ -189,7 +204,8 @@ def _table(draft: Draft, layout: Layout, table: LabelTable) -> list[str]:
         draft.put("data.inputs", table.inputs, "the other columns that tell samples apart")
     if table.classes:
         _put_classes(draft, layout, table, PurePath(table.path).parent.as_posix())
-    draft.put("labels", table.labels, "several hold at once" if table.labels == "many" else "one target a sample")
+    told = {"one": "one target a sample", "many": "several hold at once", "each": "one class for each of the targets"}
+    draft.put("labels", table.labels, told[table.labels])
     draft.tree["ordinal"] = table.ordinal
     return ids
 
@@ -281,6 +297,8 @@ def _metric(draft: Draft, layout: Layout, ids: Sequence[str]) -> None:
             draft.put("metric", f"map{k}", f"the sample submission has {most} guesses a row")
         elif tree.get("labels") == "many":
             draft.put("metric", "auc", "nothing in the data tells; the commonest for several labels")
+        elif tree.get("labels") == "each":
+            draft.put("metric", "accuracy", "nothing in the data tells; the mean over the targets")
         else:
             n = len(tree.get("classes", {}))
             draft.put("metric", "auc" if n == 1 else "accuracy", "nothing in the data tells; common for classes")

@@ -11,12 +11,14 @@ from pathlib import PurePath
 
 import polars as pl
 
+from podium.data.infer.each import classes_of_each, target_rows
 from podium.data.infer.groups import GROUP_WORDS
 from podium.data.infer.label_rows import LabelRows, label_rows, repeats
 from podium.data.infer.rle_tables import SAMPLE, id_column
 from podium.data.infer.spelling import MOST_CLASSES, is_number
 from podium.data.layout import TEST_WORDS, ImageFolder, Layout, split_of
 from podium.data.patterns import stem_of
+from podium.data.several_targets import joined_classes
 from podium.data.targets import SIGNS
 
 _TARGET_WORDS = tuple(
@@ -85,8 +87,12 @@ class ClassFolders:
     test: str | None = None
 
 
-def label_table(layout: Layout, targets: Sequence[str] = ()) -> LabelTable | None:
-    """The table that gives most images a target, or has these columns; None if there is none."""
+def label_table(layout: Layout, targets: Sequence[str] = (), *, each: bool = False) -> LabelTable | None:
+    """The table that gives most images a target, or has these columns; None if there is none.
+
+    Args:
+        each: Whether each target is known to have one class.
+    """
     stems = {stem for f in layout.folders for stem in f.files}
     samples = {c for p, t in layout.tables.items() if SAMPLE.search(p) for c in t.columns}
     found: list[tuple[tuple[int, int], LabelTable]] = []
@@ -102,7 +108,7 @@ def label_table(layout: Layout, targets: Sequence[str] = ()) -> LabelTable | Non
             if rows is not None:
                 found.append(((0, len(rows.ids)), _of_rows(path, rows)))
             continue
-        if by_id is not None and (meaning := _meaning(layout, table, by_id, targets)) is not None:
+        if by_id is not None and (meaning := _meaning(layout, table, by_id, targets, each)) is not None:
             ids = {stem_of(v) for v in table[by_id].to_list()}
             label = LabelTable(path=path, id_column=by_id, ids=ids, views=views, **vars(meaning[1]))
             found.append(((-meaning[0], len(ids)), label))
@@ -165,7 +171,9 @@ class _Meaning:
     ordinal: bool = False
 
 
-def _meaning(layout: Layout, table: pl.DataFrame, ids: str, given: Sequence[str]) -> tuple[int, _Meaning] | None:
+def _meaning(
+    layout: Layout, table: pl.DataFrame, ids: str, given: Sequence[str], each: bool
+) -> tuple[int, _Meaning] | None:
     """How sure it is (0 = surest), and what the columns mean."""
     samples = {c for p, t in layout.tables.items() if SAMPLE.search(p) for c in t.columns} - {ids}
     tests = [t.columns for p, t in layout.tables.items() if split_of(PurePath(p).name) == "test" and ids in t.columns]
@@ -177,6 +185,7 @@ def _meaning(layout: Layout, table: pl.DataFrame, ids: str, given: Sequence[str]
     choices = (
         (list(given), "as given"),
         ([c for c in columns if c in samples], "the sample submission has it"),
+        (rows_of := target_rows(layout, table, columns), "the sample submission has a row for each"),
         (unknown, f"the test table, {', '.join(tests[0][:6])}, has it not" if tests else ""),
         *(([c for c in columns if words.match(c)], "its name says so") for words in _TARGET_WORDS),
         (flags if len(flags) >= len(numbers) else [], "holds 0 and 1"),
@@ -186,11 +195,15 @@ def _meaning(layout: Layout, table: pl.DataFrame, ids: str, given: Sequence[str]
         (columns if len(columns) == 1 else [], "the only column that tells samples apart"),
     )
     for sure, (found, why) in enumerate(choices):
-        targets = _without_doubles(table, [c for c in table.columns if c in found], kinds)
+        joint = len(found) > 1 and (each or sure < 3)
+        classes = classes_of_each(table, found, kinds, sure=each or found == rows_of) if joint else {}
+        targets = list(classes) or _without_doubles(table, [c for c in table.columns if c in found], kinds)
         if targets and set(targets) <= kinds.keys():
             inputs = [c for c in columns if c not in targets and kinds[c] != "text" and not _same(table, c, targets)]
             others = [c for c in table.columns if c not in (*targets, ids)]
             why += f"; also there: {', '.join(others)}" if others else ""
+            if classes:
+                return sure, _Meaning(targets, inputs, "classification", why, "each", joined_classes(classes))
             return sure, _task(table, targets, inputs, kinds, why)
     return None
 

@@ -10,6 +10,7 @@ from podium.data.infer.rle_tables import SAMPLE, RleTable, pixel_order
 from podium.data.infer.spelling import class_names, columns_of, is_number
 from podium.data.infer.value_samples import ValueTable
 from podium.data.layout import Layout, Pairing
+from podium.data.several_targets import parts_of
 
 
 def rle_submission(
@@ -115,6 +116,8 @@ def value_submission(draft: Draft, given: ValueTable | None) -> None:
         _without_sample(draft)
         return
     source = f"as in {given.path}"
+    if draft.tree.get("labels") == "each" and _each(draft, given, source):
+        return
     spelling = given.combined.spelling if given.combined else given.spelling
     if given.combined or given.class_column:
         _class_rows(draft, given, source)
@@ -129,13 +132,45 @@ def value_submission(draft: Draft, given: ValueTable | None) -> None:
         draft.put("submission.id", spelling, source)
 
 
+def _each(draft: Draft, given: ValueTable, source: str) -> bool:
+    """A column, or a row, for each of several targets; False if the sample submission has neither."""
+    targets = draft.tree["data"]["targets"]
+    rows = list(given.classes)
+    columns = columns_of(targets, rows or given.value_columns)
+    if columns is None:
+        return False
+    draft.put("submission.format", "names", f"the class of each target, a {'row' if rows else 'column'} each")
+    draft.put("submission.id_column", given.id_column, source)
+    spelling = given.combined.spelling if given.combined else given.spelling
+    if spelling != "{id}":
+        draft.put("submission.id", spelling, source)
+    if rows:
+        if given.class_column:
+            draft.put("submission.class_column", given.class_column, source)
+        draft.put("submission.classes", columns, source)
+        draft.put("submission.value_column", given.value_columns[0], source)
+    else:
+        draft.put("submission.value_columns", columns, source)
+    _choices(draft, targets)
+    return True
+
+
+def _choices(draft: Draft, targets: Sequence[str]) -> None:
+    parts = parts_of(targets, draft.tree["classes"], {})
+    draft.put("submission.choices", [list(part.classes) for part in parts], "the classes of each target")
+
+
 def _without_sample(draft: Draft) -> None:
     tree = draft.tree
     targets, names = tree["data"].get("targets", []), _names(draft)
     source = "as in the table of targets" if targets else "nothing in the data tells"
     draft.put("submission.id_column", tree["data"].get("id_column", "id"), source)
     why = "one row a sample; correct it if the competition asks for something else"
-    if tree["task"] == "regression":
+    if tree.get("labels") == "each":
+        draft.put("submission.format", "names", f"the class of each target, {why}")
+        draft.put("submission.value_columns", list(targets), source)
+        _choices(draft, targets)
+    elif tree["task"] == "regression":
         draft.put("submission.format", "values", why)
         _columns(draft, targets, source)
     elif tree["data"].get("separator"):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from podium.config import parse_overrides
-from podium.data.infer import infer
+from podium.data.infer import infer_with
 from podium.errors import BoardError, ConfigError
 from podium.host.hold_out import hold_out
 from podium.host.server.competitions import require_slug
@@ -51,7 +51,7 @@ def new_competition(
     own = [s for s in settings if not s.startswith("rules.")]
     rules = Rules().with_overrides([s.removeprefix("rules.") for s in settings if s.startswith("rules.")])
     parse_overrides(own)
-    inference = infer(source, slug).with_settings(own)
+    inference = infer_with(source, slug, own)
     for line in inference.told():
         say(f"  {line}")
     text = description.read_text(encoding="utf-8") if description else ""

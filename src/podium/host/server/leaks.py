@@ -151,6 +151,11 @@ def _values(spec: Competition, hidden: Solution) -> dict[str, tuple[float, ...]]
         return {}
     names = list(spec.submission.classes or spec.classes)
     found = {}
+    if spec.parts and spec.submission.choices:
+        for id, truth in zip(hidden.ids, hidden.truth, strict=True):
+            given = zip(truth, spec.submission.choices, strict=True)
+            found[id] = tuple(float(name == said) for said, known in given for name in known)
+        return found
     for id, truth in zip(hidden.ids, hidden.truth, strict=True):
         if spec.submission.format == "names":
             words = str(truth[0]).split(spec.submission.separator or None) if spec.labels == "many" else [str(truth[0])]

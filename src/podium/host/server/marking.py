@@ -79,7 +79,7 @@ class Marker:
             if ".py:" in spec.metric and not self.isolated:
                 raise PodiumError("this machine cannot cut a metric of your own off the network")
             fmt = truth_format(spec.submission, Classes.of(spec).names)
-            metric = get_metric(spec.metric, folder=folder)
+            metric = get_metric(spec.metric, folder=folder, parts=spec.parts)
             known = self._known[folder] = stamp, spec, metric, _solution(folder, fmt)
         return known[1:]
 

@@ -32,7 +32,7 @@ def _scale(root: Path) -> Scale:
     from podium.metrics import get_metric
 
     competition = Competition.load(root / SPEC)
-    metric = get_metric(competition.metric, f"{root / SPEC}: metric", folder=root)
+    metric = get_metric(competition.metric, f"{root / SPEC}: metric", root, competition.parts)
     return Scale(metric.name, metric.greater_is_better, competition.folds.k, competition.board.kind)
 
 

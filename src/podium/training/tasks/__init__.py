@@ -7,10 +7,11 @@ from podium.metrics import Metric
 from podium.recipe import Recipe
 from podium.training.tasks.base import Task
 from podium.training.tasks.masks import ClassMapTask, MaskTask, ObjectsTask, PlanesTask
-from podium.training.tasks.tables import ClassesTask, LabelsTask, NumbersTask, TableTask, Values
+from podium.training.tasks.tables import ClassesTask, EachTask, LabelsTask, NumbersTask, TableTask, Values
 
 __all__ = [
     "ClassMapTask",
+    "EachTask",
     "MaskTask",
     "NumbersTask",
     "ObjectsTask",
@@ -31,7 +32,8 @@ def create_task(competition: Competition, metric: Metric, recipe: Recipe) -> Mas
     if competition.task == "regression":
         return NumbersTask(competition, metric, recipe)
     if competition.task == "classification":
-        return (LabelsTask if competition.labels == "many" else ClassesTask)(competition, metric, recipe)
+        kinds: dict[str, type[ClassesTask | LabelsTask]] = {"one": ClassesTask, "many": LabelsTask, "each": EachTask}
+        return kinds[competition.labels](competition, metric, recipe)
     if competition.task == "instances":
         return ObjectsTask(competition, metric, recipe)
     several = len(competition.classes) > 1 and competition.labels == "one"

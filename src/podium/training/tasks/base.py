@@ -58,8 +58,9 @@ class Task(ABC):
         """
         other: dict[str, Any] = {"load": load, "normalize": self.recipe.input.normalize}
         if not self.dense:
-            check_head(self.recipe.model.head, self.kind)
-            other |= {"dense": False, "inputs": self.width}
+            check_head(self.recipe.model.head, self.kind, several=bool(self.competition.parts))
+            parts = {part.name: len(part.classes) for part in self.competition.parts}
+            other |= {"dense": False, "inputs": self.width, "parts": parts}
         model = create_model(self.recipe.model, self.channels, self.outputs, **other)
         self._criterion = self.create_loss(model)
         return model

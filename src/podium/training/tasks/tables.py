@@ -142,7 +142,7 @@ class LabelsTask(TableTask):
     """Several labels a sample, each there or not."""
 
     kind: Kind = "planes"
-    reads = ("temperature", "threshold")
+    reads: tuple[str, ...] = ("temperature", "threshold")
 
     def __init__(self, competition: Competition, metric: Metric, recipe: Recipe) -> None:
         super().__init__(competition, metric, recipe, class_order(competition))
@@ -161,6 +161,37 @@ class LabelsTask(TableTask):
 
     def predicted(self, probs: Array) -> Array:
         return probs
+
+
+class EachTask(LabelsTask):
+    """One class for each of several targets: the classes of each are some of the outputs, and sum to 1 there."""
+
+    kind: Kind = "labels"
+    reads = ("temperature",)
+
+    def loss(self, logits: Tensor | tuple[Tensor, ...], batch: Batch | Fed) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted mean of the losses of the targets."""
+        self._criterion = criterion = self._criterion or self.create_loss()
+        outputs = logits if isinstance(logits, Tensor) else logits[0]
+        target = _targets(batch, outputs.device)
+        total, each = outputs.new_zeros(()), outputs.new_zeros(len(outputs))
+        terms: dict[str, Tensor] = {}
+        for part in self.competition.parts:
+            found, of = criterion(outputs[:, part.outputs], target[:, part.outputs])
+            assert criterion.each is not None
+            total, each = total + part.weight * found, each + part.weight * criterion.each
+            terms = {name: terms.get(name, 0) + part.weight * value for name, value in of.items()}
+        criterion.each = each
+        return total, terms
+
+    def probs(self, logits: Tensor) -> Tensor:
+        return torch.cat([logits[:, part.outputs].softmax(1) for part in self.competition.parts], 1)
+
+    def adjusted(self, probs: Array) -> Array:
+        temperature = self.recipe.predict.settled.temperature
+        assert isinstance(temperature, float)
+        parts = [probs[:, part.outputs] for part in self.competition.parts]
+        return np.concatenate([tempered(p, temperature, exclusive=True) for p in parts], axis=1)
 
 
 class NumbersTask(TableTask):

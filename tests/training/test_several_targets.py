@@ -1,0 +1,119 @@
+"""Several targets of which each has one class: loss, probabilities, heads and metric by hand, and what is refused."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from podium.data.competition import Competition
+from podium.errors import ConfigError, ModelError
+from podium.metrics import get_metric
+from podium.models import create_model
+from podium.models.heads import LinearHead, OrdinalHead
+from podium.recipe import ModelConfig, Recipe
+from podium.training.check import check_recipe
+from podium.training.tasks import EachTask, create_task
+from task_drawing import SPECS, metric_of
+
+SPEC = {"name": "x", **SPECS["several targets"]}
+RECIPE = Recipe().with_overrides(["model.arch=resnet_small", "model.width=0.25", "loss.terms={ce=1}"])
+
+
+def task_of(*changes: str, **spec: object) -> EachTask:
+    competition = Competition.from_tree(SPEC | spec)
+    task = create_task(competition, metric_of(competition), RECIPE.with_overrides(changes))
+    assert isinstance(task, EachTask)
+    return task
+
+
+LOGITS = torch.tensor([[2.0, 0.5, -1.0, 0.3, -0.2], [0.1, 0.2, 0.3, -2.0, 1.0]])
+FLAGS = np.array([[1, 0, 0, 0, 1], [0, 0, 1, 0, 1]], np.float32)
+
+
+def test_the_loss_is_the_weighted_mean_of_those_of_the_targets():
+    task = task_of()
+    total, terms = task.loss(LOGITS, SimpleNamespace(targets=FLAGS))
+    colour = F.cross_entropy(LOGITS[:, :3], torch.tensor([0, 2]), reduction="none")
+    lit = F.cross_entropy(LOGITS[:, 3:], torch.tensor([1, 1]), reduction="none")
+    each = (2 * colour + lit) / 3  # target_weights = { colour = 2 }
+    torch.testing.assert_close(task.each, each)
+    torch.testing.assert_close(total, each.mean())
+    torch.testing.assert_close(terms["ce"], each.mean())
+
+
+def test_probabilities_of_each_target_sum_to_one_and_temperature_keeps_them_so():
+    probs = task_of().probs(LOGITS)
+    torch.testing.assert_close(probs[:, :3], LOGITS[:, :3].softmax(1))
+    torch.testing.assert_close(probs[:, 3:], LOGITS[:, 3:].softmax(1))
+    cool = task_of("predict.temperature=2").adjusted(probs.numpy())
+    np.testing.assert_allclose(cool[:, 3:], (LOGITS[:, 3:] / 2).softmax(1).numpy(), atol=1e-6)
+    np.testing.assert_allclose(cool[:, :3].sum(1), 1)
+
+
+def test_the_metric_is_the_weighted_mean_over_the_targets():
+    metric = metric_of(Competition.from_tree(SPEC | {"metric": "accuracy"}))
+    probs = np.array([[0.7, 0.2, 0.1, 0.9, 0.1], [0.6, 0.3, 0.1, 0.2, 0.8]])
+    np.testing.assert_allclose(metric.per_sample(FLAGS, probs), [2 / 3, 1 / 3])
+    assert metric.score(FLAGS, probs) == pytest.approx(0.5)
+    whole = metric_of(Competition.from_tree(SPEC))  # balanced accuracy: colour 1 and 0, lit .5 of the only class
+    assert whole.score(FLAGS, probs) == pytest.approx((2 * 0.5 + 0.5) / 3)
+    with pytest.raises(ConfigError, match="several targets"):
+        get_metric("dice", parts=Competition.from_tree(SPEC).parts)
+
+
+@pytest.mark.parametrize(
+    ("head", "kinds"), [('"ordinal"', None), ('{ colour = "ordinal" }', (OrdinalHead, LinearHead))]
+)
+def test_each_target_may_have_a_head_of_its_own(head, kinds):
+    spec = SPEC
+    if kinds is None:  # an order takes three classes
+        spec = SPEC | {"classes": {**SPEC["classes"], "lit:2": 5}}
+        spec["submission"] = SPEC["submission"] | {"choices": [["red", "green", "blue"], ["0", "1", "2"]]}
+        kinds = (OrdinalHead, OrdinalHead)
+    task = task_of(f"model.head={head}", **spec)
+    check_recipe(task.recipe, task)
+    model = task.create_model()
+    assert tuple(map(type, model.head)) == kinds
+    out = model(torch.rand(2, 3, 32, 32))
+    assert out.shape == (2, task.outputs)
+    torch.testing.assert_close(task.probs(out)[:, :3].sum(1), torch.ones(2))
+
+
+def test_wrong_heads_are_refused():
+    with pytest.raises(ModelError, match="there is no target 'color'"):
+        task_of('model.head={ color = "ordinal" }').create_model()
+    with pytest.raises(ModelError, match="does not predict classes"):
+        task_of('model.head={ colour = "cumulative" }').create_model()
+    one = Competition.from_tree({"name": "x", **SPECS["one class"]})
+    with pytest.raises(ModelError, match="there is one target"):
+        create_task(one, metric_of(one), RECIPE.with_overrides(['model.head={ colour = "ordinal" }'])).create_model()
+
+
+def test_one_layer_for_all_is_what_linear_heads_are():
+    torch.manual_seed(0)
+    plain = create_model(ModelConfig(arch="resnet_small", width=0.25), 3, 5, dense=False)
+    torch.manual_seed(0)
+    parted = create_model(ModelConfig(arch="resnet_small", width=0.25), 3, 5, dense=False, parts={"a": 3, "b": 2})
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), parted.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"classes": {"red": 0, "green": 1}}, "a target before each class"),
+        ({"classes": {"lit:0": 0, "lit:1": 1, "colour:red": 2, "colour:blue": 3}}, "in the order of data.targets"),
+        ({"classes": {"colour:red": 0, "colour:blue": 1, "lit:1": 2}}, "two classes or more of 'lit'"),
+        ({"target_weights": {"colur": 2.0}}, "not 'colur'"),
+        ({"target_weights": {"lit": 0.0}}, "weights above 0"),
+        ({"labels": "many"}, "target_weights with labels"),
+        ({"task": "regression"}, "a classification with several"),
+        ({"submission": SPEC["submission"] | {"choices": [["0", "1"]]}}, "submission.choices for each of 2 targets"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, told):
+    with pytest.raises(ConfigError, match=told):
+        Competition.from_tree(SPEC | change)
