@@ -33,12 +33,15 @@ from podium.ledger.attempts import Attempt
 from podium.ledger.fold_runs import FoldRun
 from podium.workspace import Workspace
 
-SMALL = ("input.pad_to=16", "model.width=0.125")
+QUICK = (
+    *("input.pad_to=8", "predict.tta=[]", "train.precision=fp32", "train.epochs=3", "train.val_every=100"),
+    *("optim.lr=0.015", "loss.terms={bce=1.0}", "model.depth=2"),
+)
 SETS: dict[str, dict[str, Any]] = {
-    "tgs_salt": {"hold_out": 0.6, "recipe": ["input.size=[48,48]", "train.epochs=4", *SMALL]},
-    "cvc_clinicdb": {"hold_out": 0.4, "recipe": ["input.size=[48,64]", "train.epochs=5", *SMALL]},
+    "tgs_salt": {"hold_out": 0.4, "recipe": ["input.size=[24,24]", "train.batch_size=24", *QUICK]},
+    "cvc_clinicdb": {"hold_out": 0.4, "recipe": ["input.size=[24,32]", "train.batch_size=8", *QUICK]},
 }
-"""Share that is private, and the settings that make the recipe `smoke` train for some seconds a fold."""
+"""Share that is private, and the settings that make the recipe `smoke` learn within some seconds a fold."""
 
 AGAIN = 5000
 """Seed of the trainings that tell a true step from a false one."""
