@@ -135,6 +135,8 @@ def test_what_is_no_override_is_refused(items, message):
         ("model.lr=1", "did you mean 'optim.lr'?"),
         ("modle.arch=unet", "did you mean 'model'?"),
         ("train.epoch=1", "did you mean 'train.epochs'?"),
+        ("folds.k=3", "set it in competition.toml"),
+        ("metric=iou", "set it in competition.toml"),
         ("zzzz=1", "one of: " + ", ".join(Recipe.model_fields)),
         ("phases=[{at=0.5, zzzz=1}]", "one of: " + ", ".join(f"phases.0.{key}" for key in Phase.model_fields)),
     ],

@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -29,6 +29,9 @@ class Config(BaseModel):
     """Base of every configuration object: frozen once loaded, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    other_files: ClassVar[Mapping[str, str]] = {}
+    """{section that is often looked for here: what to do, since it belongs in another file}."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -271,6 +274,9 @@ def all_keys(schema: type[BaseModel], path: str = "") -> Iterator[str]:
 
 def _unknown(key: str, schema: type[BaseModel], where: str = "", root: type[BaseModel] | None = None) -> ConfigError:
     prefix, _, last = key.rpartition(".")
+    other = getattr(root or schema, "other_files", {}).get(key.partition(".")[0])
+    if other is not None:
+        return ConfigError(f"unknown key '{key}'", where=where, remedy=other)
     elsewhere = [k for k in all_keys(root) if k.rpartition(".")[2] == last] if root is not None else []
     if elsewhere:  # the right key in the wrong section is the likeliest slip
         return ConfigError(f"unknown key '{key}'", where=where, remedy=f"did you mean '{elsewhere[0]}'?")

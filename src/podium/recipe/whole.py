@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -50,6 +51,11 @@ class Phase(Config):
 
 class Recipe(Config):
     """The complete training configuration: `recipes/*.toml` and every attempt's `recipe.toml`."""
+
+    other_files: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("name", "task", "labels", "metric", "data", "classes", "folds", "submission", "rules", "board"),
+        "set it in competition.toml, for all attempts alike (or: podium new … KEY=VALUE)",
+    )
 
     model: ModelConfig = ModelConfig()
     input: InputConfig = InputConfig()
