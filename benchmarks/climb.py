@@ -179,7 +179,7 @@ def private(space: Workspace, attempt: Attempt) -> float:
     """Score on the private part, of the mean of its networks, one a fold."""
 
     def known() -> list[float]:
-        receipts = space.board().standings(reveal=True)
+        receipts = space.board().submissions(reveal=True)
         return [r.private for r in receipts if r.attempt == attempt.folder.name and r.private is not None]
 
     if not known():
