@@ -34,12 +34,15 @@ from podium.ledger.fold_runs import FoldRun
 from podium.workspace import Workspace
 
 QUICK = (
-    *("input.pad_to=8", "predict.tta=[]", "train.precision=fp32", "train.epochs=3", "train.val_every=100"),
+    *("input.pad_to=8", "predict.tta=[]", "train.precision=fp32", "train.val_every=100"),
     *("optim.lr=0.015", "loss.terms={bce=1.0}", "model.depth=2"),
 )
 SETS: dict[str, dict[str, Any]] = {
-    "tgs_salt": {"hold_out": 0.4, "recipe": ["input.size=[24,24]", "train.batch_size=24", *QUICK]},
-    "cvc_clinicdb": {"hold_out": 0.4, "recipe": ["input.size=[24,32]", "train.batch_size=8", *QUICK]},
+    "tgs_salt": {"hold_out": 0.4, "recipe": ["input.size=[24,24]", "train.batch_size=24", "train.epochs=12", *QUICK]},
+    "cvc_clinicdb": {
+        "hold_out": 0.4,
+        "recipe": ["input.size=[24,32]", "train.batch_size=8", "train.epochs=30", *QUICK],
+    },
 }
 """Share that is private, and the settings that make the recipe `smoke` learn within some seconds a fold."""
 
