@@ -248,7 +248,8 @@ def test_columns_that_mean_something_else_are_no_inputs(tmp_path, rows):
     (tmp_path / "d/test.csv").write_text(rows.format(4360, 4361))
     inference = infer(tmp_path / "d", "n")
     assert inference.competition.data.test_inputs_csv is None
-    assert "no table has them for the test images" in inference.why["data.inputs"]
+    assert inference.competition.data.inputs == []
+    assert "no table has it for the test images: male" in inference.why["data.targets"]
 
 
 def test_deepglobe_does_not_score_what_it_calls_unknown(tmp_path):

@@ -170,9 +170,10 @@ def test_inputs_that_no_table_has_for_the_test_images(tmp_path):
     folder = tmp_path / "d"
     table(folder, lambda i: f"{ONE[i % 3]},{30 + i}", header="id,label,age")
     save(folder / "test/t.png", np.zeros((4, 4), np.uint8))
-    assert "unsure: no table has them for the test images" in infer(folder, "n").why["data.inputs"]
-    _, found = inferred(folder)
-    assert found.test[0].inputs == ("",)
+    assert "no table has it for the test images: age" in infer(folder, "n").why["data.targets"]
+    competition, found = inferred(folder)  # else a model would learn from what it is never told again
+    assert competition.data.inputs == []
+    assert found.test[0].inputs == ()
 
 
 def test_two_rows_that_differ(tmp_path):

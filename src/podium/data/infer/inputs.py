@@ -54,7 +54,8 @@ def _for_test_images(draft: Draft, layout: Layout, tests: set[str]) -> None:
         return
     if _from_other_columns(draft, layout, tests):
         return
-    draft.why["data.inputs"] += "; unsure: no table has them for the test images"
+    del data["inputs"], draft.why["data.inputs"]
+    draft.why["data.targets"] += f"; no input, since no table has it for the test images: {', '.join(inputs)}"
 
 
 def _keep(draft: Draft, path: str, shared: list[str]) -> None:
