@@ -154,6 +154,7 @@ def test_weights_of_other_folds_are_refused_and_the_mean_is_offered(
         (["0"], "hill-climb", [], "a blend of one"),
         (["0", "0000-baseline"], "hill-climb", [], "a blend of one"),
         (["0", "nobody"], "hill-climb", [], "no attempt 'nobody'"),
+        (["0", "predict.tta=d4"], "hill-climb", [], "is a setting, not an attempt"),
         (["0", "1"], "hilclimb", [], "did you mean"),
         (["0", "1"], "boost", [], "not for pixels"),
         (["0", "1"], "fit", ["optim.lr=1"], "no setting of a blend"),

@@ -72,6 +72,9 @@ class Attempts:
             return self._first_readable([n for n in wanted if number_of(n) == number_of(wanted[-1])])
         if not names:
             raise LedgerError("there is no attempt yet", remedy="run: podium baseline")
+        if "=" in text:
+            remedy = f"a setting is changed by an attempt: podium try NAME {text} --why '…'"
+            raise LedgerError(f"'{text}' is a setting, not an attempt", where=self.folder, remedy=remedy)
         close = nearest(text, names)
         few = len(names) <= 20 or close.startswith("did you mean")
         raise LedgerError(
