@@ -13,6 +13,7 @@ from hosting import client, serving
 from podium.errors import BusyError, DataError
 from podium.host.server import graders
 from podium.host.server.graders import SCRATCH, Graders, Worker, record
+from podium.host.server.marking import Marker
 from podium.host.server.submissions import rescore
 
 GOOD = {"public": 0.9, "private": 0.8, "metric": "dice"}
@@ -179,3 +180,24 @@ def test_what_a_killed_server_left_unpacked_is_swept(house, instant):
     left.write_bytes(b"x" * 1000)
     with grading(house):
         assert not left.exists()
+
+
+METRIC = """
+def mine(counts):
+    return {score}
+mine.kind = "overlap"
+"""
+
+
+def test_an_edited_metric_scores_what_is_graded_anew(house):
+    folder = house.hosted.folder
+    (folder / "mine.py").write_text(METRIC.format(score=0.25))
+    spec = folder / "competition.toml"
+    spec.write_text(spec.read_text().replace('metric = "dice"', 'metric = "mine.py:mine:max"'))
+    house.submit("alice")
+    marker = Marker(isolated=True)
+    house.grade(marker)
+    (folder / "mine.py").write_text(METRIC.format(score=0.75))  # as long, and within the same second
+    rescore(house.host, house.hosted)
+    house.grade(marker)
+    assert [row["public"] for row in house.host.db.all("SELECT public FROM grades ORDER BY id")] == [0.25, 0.75]
