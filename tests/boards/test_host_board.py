@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from urllib.request import Request
 
 import fake_kaggle
 import pytest
@@ -10,7 +11,7 @@ from fake_kaggle import SLUG, TOKEN, Kaggle, Refused, serving
 
 from podium.boards.choice import board_at
 from podium.boards.host import HostBoard
-from podium.boards.rpc import Rpc
+from podium.boards.rpc import Rpc, _Kept
 from podium.boards.tokens import token_file, token_of
 from podium.errors import BoardError, ConfigError
 
@@ -116,6 +117,18 @@ def test_the_token_stays_with_its_host(kaggle, monkeypatch, tmp_path):
         monkeypatch.setattr(kaggle, "base", f"http://127.0.0.1:{kaggle.port}")
         rpc.download("DownloadDataFiles", {"competitionName": SLUG}, tmp_path / "b.zip")
     assert seen == [None, f"Bearer {TOKEN}"]
+
+
+def test_nothing_goes_from_https_to_http(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"x")
+    with pytest.raises(BoardError, match="from https to http"):
+        Rpc("https://board.example.org", TOKEN).upload("http://board.example.org/api/v1/uploads/x", tmp_path / "a.csv")
+    asked = Request("https://board.example.org/api", headers={"Authorization": f"Bearer {TOKEN}"})
+    with pytest.raises(BoardError, match="from https to http"):
+        _Kept().redirect_request(asked, None, 302, "", {}, "http://board.example.org/x")
+    asked = Request("http://board.example.org/api", headers={"Authorization": f"Bearer {TOKEN}", "Range": "bytes=1-"})
+    for target, kept in (("https://board.example.org/x", {"Range"}), ("/x", {"Range", "Authorization"})):
+        assert set(_Kept().redirect_request(asked, None, 302, "", {}, target).headers) == kept
 
 
 def test_tokens(tmp_path, monkeypatch):

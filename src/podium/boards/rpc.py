@@ -43,10 +43,9 @@ class _Kept(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         target = urljoin(req.full_url, newurl)
-        if urlsplit(target).scheme not in ("http", "https"):
-            raise RpcError(f"the server redirects to '{urlsplit(target).scheme}:'", status=code)
+        _require_as_safe(req.full_url, target, code)
         kept = {k: v for k, v in req.header_items() if k.lower() in ("range", "if-range")}
-        if urlsplit(target).netloc == urlsplit(req.full_url).netloc:
+        if urlsplit(target)[:2] == urlsplit(req.full_url)[:2]:  # scheme and server
             kept |= {k: v for k, v in req.header_items() if k.lower() == "authorization"}
         return urllib.request.Request(target, headers=kept, method="GET")
 
@@ -132,8 +131,7 @@ class Rpc:
             RpcError: if they are not taken.
         """
         target = urljoin(self.url, url)
-        if urlsplit(target).scheme not in ("http", "https"):
-            raise RpcError(f"the server wants the file at '{urlsplit(target).scheme}:'", where=self.url)
+        _require_as_safe(self.url, target)
         size = file.stat().st_size
         with open(file, "rb") as body:
             headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
@@ -175,6 +173,20 @@ class Rpc:
             429: "wait a while; podium standings shows what is left today",
         }
         return RpcError(redacted(said)[:500], status=error.code, where=self.url, remedy=remedies.get(error.code, ""))
+
+
+def _require_as_safe(asked: str, target: str, status: int = 0) -> None:
+    """Follow a server to http and https only, and never from https to http."""
+    old, new = urlsplit(asked).scheme, urlsplit(target).scheme
+    if new not in ("http", "https"):
+        raise RpcError(f"the server leads to '{new}:'", status=status, where=asked)
+    if old == "https" and new == "http":
+        raise RpcError(
+            "the server leads from https to http, where whoever listens can read along",
+            status=status,
+            where=urlsplit(target).netloc,
+            remedy="of a podium host behind a proxy: its organisers set proxy = true in host.toml",
+        )
 
 
 def _length(answer: Any, have: int) -> int | None:

@@ -88,7 +88,7 @@ class Call:
 
 
 def base_of(request: Request) -> str:
-    """The address that a client sees the host under; its Host header was checked by the guard."""
+    """The address that a client sees the host under, through a proxy too; its Host header was checked by the guard."""
     return f"{request.url.scheme}://{request.headers['host']}"
 
 

@@ -20,6 +20,11 @@ class HostConfig(Config):
     hosts: list[str] = Field(
         ["localhost", "127.0.0.1"], description="names and addresses that it answers to; requests for others get 421"
     )
+    proxy: bool = Field(
+        False,
+        description="a TLS proxy on this machine passes requests on: what it says in X-Forwarded-For and "
+        "X-Forwarded-Proto is believed, of 127.0.0.1 alone",
+    )
     registration: Literal["open", "closed"] = Field(
         "closed", description="open: anyone who reaches the page may register; closed: podium host user add"
     )
