@@ -238,3 +238,23 @@ def test_a_connection_without_a_request_is_ended(tmp_path, monkeypatch):
         silent.close(), slow.close()
         with client(port) as http:
             assert http.get("/").status_code == 200
+
+
+def test_of_two_changes_of_the_rules_none_is_lost(house, monkeypatch):
+    """Each reads, waits, and writes; a thread of the server and, with its own record of the files, the command line."""
+    from podium.host.server import competitions
+
+    real, other = competitions.write_atomic, competitions.Competitions(house.host.competitions.folder)
+
+    def slow(path, text):
+        time.sleep(0.1)
+        real(path, text)
+
+    monkeypatch.setattr(competitions, "write_atomic", slow)
+    changes = [(house.host.competitions, {"daily_limit": 7}), (house.host.competitions, {"team_size": 3})]
+    changes.append((other, {"final_picks": 4}))
+    threads = [threading.Thread(target=c.change_rules, args=("cars", change)) for c, change in changes]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    rules = house.hosted.rules
+    assert (rules.daily_limit, rules.team_size, rules.final_picks) == (7, 3, 4)

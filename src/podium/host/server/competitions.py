@@ -12,7 +12,7 @@ from pathlib import Path
 
 from podium.data.competition import Competition
 from podium.errors import DataError, PodiumError
-from podium.files import is_complete, write_atomic
+from podium.files import is_complete, locked, write_atomic
 from podium.host.server.refusals import Unknown
 from podium.host.server.spec import Rules
 from podium.metrics import METRICS
@@ -174,9 +174,10 @@ class Competitions:
         Raises:
             ConfigError: if they do not go together.
         """
-        hosted = self.get(slug)
-        rules = hosted.rules.with_overrides(changes)
-        write_atomic(hosted.folder / RULES, rules.to_toml(rule_comments()))
+        folder = self.get(slug).folder
+        with locked(folder / f".{RULES}.lock", wait=lambda: None):  # of two changes none is lost
+            rules = Rules.load(folder / RULES).with_overrides(changes)
+            write_atomic(folder / RULES, rules.to_toml(rule_comments()))
         with self._lock:
             self._known.pop(slug, None)
         return self.get(slug)
