@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import sqlite3
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -238,6 +240,21 @@ def test_a_connection_without_a_request_is_ended(tmp_path, monkeypatch):
         silent.close(), slow.close()
         with client(port) as http:
             assert http.get("/").status_code == 200
+
+
+def test_threads_that_ended_leave_no_connection_open(house):
+    db = house.host.db
+
+    def opened():
+        return len([f for f in Path("/proc/self/fd").iterdir() if os.path.realpath(f) == str(db.path)])
+
+    before = opened()
+    for _ in range(30):
+        thread = threading.Thread(target=db.one, args=("SELECT 1",))
+        thread.start()
+        thread.join()
+    assert opened() < before + 5  # SQLite itself keeps a closed one or two to use them again
+    assert db.one("SELECT 1")[0] == 1  # those of threads that live are kept
 
 
 def test_of_two_changes_of_the_rules_none_is_lost(house, monkeypatch):

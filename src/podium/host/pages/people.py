@@ -17,7 +17,7 @@ from podium.host.server.api_page import STYLE_PATH
 from podium.host.server.client_env import client_env
 from podium.host.server.kaggle_api import base_of
 from podium.host.server.refusals import Refusal, TooMany, Unauthorised, Unknown
-from podium.host.server.rest_people import address_of, register_user, set_cookie
+from podium.host.server.rest_people import address_of, set_cookie
 from podium.host.server.services import COOKIE, TheHost, TheServices
 from podium.host.server.standings import my_standing, standings
 
@@ -94,9 +94,7 @@ def register(request: Request, services: TheServices, form: OpenForm) -> Respons
     """Become a user."""
     name, password = text(form, "name")[:60], text(form, "password")[:200]
     try:
-        services.requests.take(f"register {address_of(request)}")
-        register_user(services.host, name, password)
-        cookie, _ = services.log_in(name, password, address_of(request))
+        cookie, _ = services.register(name, password, address_of(request))
     except Refusal as error:
         known: dict[str, Any] = {"next": "/", "error": error.message, "name": name, "register": True}
         return page(request, "login.html", error.status, **known)
