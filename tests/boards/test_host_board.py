@@ -50,6 +50,38 @@ def test_what_cannot_be_scored(host, kaggle, file):
         host.submit(file, "x")
 
 
+def test_what_is_handed_in_is_told_before_the_wait_for_its_score(host, kaggle, file):
+    told = []
+
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    kaggle.slow, host.sleep = 3, interrupted
+    with pytest.raises(KeyboardInterrupt):
+        host.submit(file, "first", "0001-x", known=told.append)
+    assert [(r.id, r.status, r.message, r.attempt, r.file) for r in told] == [
+        (1001, "pending", "first", "0001-x", "submission.csv.gz")
+    ]
+
+
+def test_a_host_that_does_not_answer_for_a_while_is_asked_again(host, kaggle, file):
+    answers = [(503, "the host starts anew"), (429, "too many requests"), (502, "no answer of the host"), None]
+    kaggle.failing["GetSubmission"] = answers.pop(0)
+    kaggle.failing["GetSubmissionLimits"] = (429, "too many requests")
+
+    def wait(seconds):
+        kaggle.failing["GetSubmission"] = answers.pop(0)
+        if kaggle.failing["GetSubmission"] is None:
+            del kaggle.failing["GetSubmission"]
+
+    host.sleep = wait
+    receipt = host.submit(file, "first")
+    assert (receipt.public, receipt.used_today, receipt.daily_limit) == (0.321, 0, 0)
+    kaggle.failing["GetSubmission"] = (401, "the token is not valid")
+    with pytest.raises(BoardError, match="not valid"):
+        host.submit(file, "second")
+
+
 def test_quota_leaderboard_and_deadline(host, kaggle, file):
     kaggle.daily = 1
     host.submit(file, "x")
