@@ -13,7 +13,7 @@ import pytest
 from hosting import House, call, client, serving, uploaded
 from podium.host.server import sse, uploads
 from podium.host.server.refusals import Forbidden, Refusal, Unknown
-from podium.host.server.standings import harmless
+from podium.host.server.standings import as_csv, harmless, standings
 from podium.host.server.submissions import hand_in, submission
 from podium.host.server.teams import rename
 
@@ -249,9 +249,20 @@ def test_a_spreadsheet_runs_nothing_of_a_team_name(tmp_path):
     rename(house.host, house.hosted, house.users["alice"], '=HYPERLINK("http://evil","x")')
     with serving(house.host) as port, client(port) as http:
         text = http.get("/api/competitions/cars/board.csv").text
-    name = list(csv.reader(io.StringIO(text)))[1][2]
+    name, score = list(csv.reader(io.StringIO(text)))[1][2:5:2]
     assert name == '\'=HYPERLINK("http://evil","x")'
-    assert [harmless(c) for c in ("+1", "-1", "@x", "|x", "a=b", 5)] == ["'+1", "'-1", "'@x", "'|x", "a=b", 5]
+    assert float(score) > 0
+    assert [harmless(c) for c in ("+1", "-1", "@x", "|x", "a=b")] == ["'+1", "'-1", "'@x", "'|x", "a=b"]
+
+
+def test_a_negative_score_stays_a_number_in_the_file_of_the_board(tmp_path):
+    house = House(tmp_path / "house")
+    house.submit("alice")
+    house.grade()
+    with house.host.db.write() as db:
+        db.execute("UPDATE submissions SET shown = -0.12345")
+    text = as_csv(standings(house.host, house.hosted, None))
+    assert list(csv.reader(io.StringIO(text)))[1][4] == "-0.12345"
 
 
 # the live feed

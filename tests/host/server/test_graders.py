@@ -14,6 +14,7 @@ from podium.errors import BusyError, DataError
 from podium.host.server import graders
 from podium.host.server.graders import SCRATCH, Graders, Worker, record
 from podium.host.server.marking import Marker
+from podium.host.server.standings import standings
 from podium.host.server.submissions import rescore
 
 GOOD = {"public": 0.9, "private": 0.8, "metric": "dice"}
@@ -180,6 +181,21 @@ def test_what_a_killed_server_left_unpacked_is_swept(house, instant):
     left.write_bytes(b"x" * 1000)
     with grading(house):
         assert not left.exists()
+
+
+def test_under_the_ladder_what_failed_when_graded_anew_is_shown_no_more(house):
+    house.rules(ladder_step=0.01)
+    grader = Graders(house.host)
+    house.submit("alice")
+    record(house.host, grader._claim(), GOOD)
+    rescore(house.host, house.hosted)
+    record(house.host, grader._claim(), {"error": "a torn solution", "detail": ""})
+    assert house.host.db.one("SELECT shown FROM submissions")["shown"] is None
+    rescore(house.host, house.hosted)
+    house.clock.forward(days=60)
+    assert standings(house.host, house.hosted, None, private=True) == []
+    record(house.host, grader._claim(), GOOD)
+    assert len(standings(house.host, house.hosted, None, private=True)) == 1
 
 
 METRIC = """

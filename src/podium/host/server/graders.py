@@ -281,7 +281,10 @@ def _show(db: Any, hosted: Hosted, team: int, now: datetime) -> None:
     best: float | None = None
     rows = db.execute("SELECT id, public, status FROM submissions WHERE team = ? ORDER BY id", (team,)).fetchall()
     for row in rows:
-        if row["public"] is None or row["status"] in ("failed", "cancelled"):
+        if row["status"] == "cancelled":
+            continue
+        if row["public"] is None or row["status"] == "failed":
+            db.execute("UPDATE submissions SET shown = NULL WHERE id = ?", (row["id"],))
             continue
         if best is None or hosted.sign * (row["public"] - best) > step:
             best = round(row["public"] / step) * step
