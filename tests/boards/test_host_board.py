@@ -93,6 +93,15 @@ def test_quota_leaderboard_and_deadline(host, kaggle, file):
     assert host.deadline().year == 2030
 
 
+def test_baselines_have_no_place_where_the_host_says_so(host, kaggle, monkeypatch):
+    rows = [("best", "0.9", 1), ("all empty", "0.8", None), ("team 3", "0.7", 2)]
+    listed = [{"teamName": team, "score": score, "rank": rank} for team, score, rank in rows]
+    monkeypatch.setattr(kaggle, "on_GetLeaderboard", lambda body: {"submissions": listed}, raising=False)
+    assert [(s.rank, s.team, s.mine) for s in host.standings()] == [
+        (1, "best", False), (None, "all empty", False), (2, "team 3", True),
+    ]  # fmt: skip
+
+
 def test_without_a_team_one_is_found_by_the_name_of_the_token(kaggle, host):
     kaggle.teams[6] = ("alice", 0.893, "alice")
     assert [s.rank for s in HostBoard(kaggle.base, SLUG).standings() if s.mine] == [7]
@@ -104,6 +113,17 @@ def test_download_goes_on_where_it_broke_off(host, kaggle, tmp_path):
     assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(kaggle.bundle).digest()
     assert [p.name for p in (tmp_path / "down").iterdir()] == [path.name]
     assert any(r.startswith("bytes=1") for r in kaggle.ranges)
+
+
+@pytest.mark.parametrize("left", [b"", b" and more"], ids=["whole", "longer"])
+def test_a_download_that_was_killed_before_it_got_its_name_begins_anew(host, kaggle, tmp_path, left):
+    folder = tmp_path / "down"
+    folder.mkdir()
+    (folder / f"{SLUG}.zip.part").write_bytes(kaggle.bundle + left)
+    (folder / f"{SLUG}.zip.part.etag").write_text(f'"{hashlib.md5(kaggle.bundle).hexdigest()}"')
+    (path,) = host.fetch(folder)
+    assert path.read_bytes() == kaggle.bundle
+    assert [p.name for p in folder.iterdir()] == [path.name]
 
 
 def test_a_file_that_changed_meanwhile_is_fetched_anew(host, kaggle, tmp_path):

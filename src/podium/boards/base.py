@@ -77,11 +77,12 @@ class Standing:
     """One team's line of a leaderboard.
 
     Attributes:
+        rank: From 1; None for what has a score and no place, as an organiser's baseline.
         score: What the board shows of it.
         mine: Whether it is ours, as far as can be told.
     """
 
-    rank: int
+    rank: int | None
     team: str
     score: float | None
     at: str = ""

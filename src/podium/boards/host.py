@@ -144,7 +144,7 @@ class HostBoard:
         me = self.team or self.rpc.who()
         return [
             Standing(
-                n,
+                _rank(row, n),
                 str(row.get("teamName") or ""),
                 number(row.get("score")),
                 str(row.get("submissionDate") or ""),
@@ -162,6 +162,12 @@ class HostBoard:
     def deadline(self) -> datetime | None:
         """When it closes, as the list of competitions says."""
         return in_utc(str(self.facts().get("deadline") or ""))
+
+
+def _rank(row: dict[str, Any], n: int) -> int | None:
+    """The place of the n-th line; a podium host tells it, for baselines have none."""
+    rank = row.get("rank", n)
+    return rank if isinstance(rank, int) else None
 
 
 def _receipt(row: dict[str, Any], reveal: bool) -> Receipt:

@@ -221,7 +221,8 @@ class KaggleBoard:
             team, members = cells.get("teamname") or cells.get("team") or "", cells.get("teammemberusernames") or ""
             mine = bool(me) and (team == me or me in members.replace(";", ",").split(","))
             at = cells.get("lastsubmissiondate") or cells.get("submissiondate") or ""
-            found.append(Standing(int(number(cells.get("rank")) or n), team, number(cells.get("score")), at, mine))
+            rank = None if cells.get("rank") == "" else int(number(cells.get("rank")) or n)
+            found.append(Standing(rank, team, number(cells.get("score")), at, mine))
         return found
 
     def _user(self) -> str:

@@ -106,13 +106,13 @@ class Rpc:
             if have and known:
                 request.add_header("Range", f"bytes={have}-")
                 request.add_header("If-Range", known)
-            with self._open(request) as answer:
-                whole = _length(answer, have)
-                if answer.status != 206:
-                    have = 0
-                tag.write_text(answer.headers.get("ETag") or "")
-                with open(part, "ab" if have else "wb") as sink:
-                    _copy(answer, sink)
+            try:
+                whole = self._save(request, part, tag, have)
+            except RpcError as error:
+                if error.status != 416 or not have:
+                    raise
+                part.unlink()  # there is nothing behind what is here: it was whole, or is of another file
+                continue
             if whole is None or part.stat().st_size >= whole:
                 break
             say(f"  {target.name} broke off at {size_text(part.stat().st_size)}; going on")
@@ -123,6 +123,15 @@ class Rpc:
             raise RpcError("the download is longer than announced", where=self.url, remedy="run it again")
         os.replace(part, target)
         tag.unlink(missing_ok=True)
+
+    def _save(self, request: urllib.request.Request, part: Path, tag: Path, have: int) -> int | None:
+        """Write what comes behind the first ``have`` bytes; the size of the whole file, if it is told."""
+        with self._open(request) as answer:
+            whole = _length(answer, have)
+            tag.write_text(answer.headers.get("ETag") or "")
+            with open(part, "ab" if have and answer.status == 206 else "wb") as sink:
+                _copy(answer, sink)
+        return whole
 
     def upload(self, url: str, file: Path) -> None:
         """PUT a file's bytes to where the server asked for them; without the token, for the address is the permission.

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from podium.host.pages.render import HERE, page, state
 from podium.host.pages.route import Member, OpenForm, PageRoute, Sent, Visitor, back, text
 from podium.host.server.accounts import User
+from podium.host.server.answers import Number
 from podium.host.server.api_page import STYLE_PATH
 from podium.host.server.client_env import client_env
 from podium.host.server.kaggle_api import base_of
@@ -124,7 +125,7 @@ def new_token(request: Request, host: TheHost, user: Member, form: Sent) -> Resp
 
 
 @router.post("/account/tokens/{number}/revoke")
-def revoke(number: int, host: TheHost, user: Member, form: Sent) -> Response:
+def revoke(number: Number, host: TheHost, user: Member, form: Sent) -> Response:
     """End a token."""
     host.accounts.revoke(user, host.now(), number)
     return back("/account", "revoked")
