@@ -93,13 +93,17 @@ class Graders:
             if answer is not None:
                 record(self.host, row, answer)
                 self._told.pop(slug, None)
-        except Exception as error:  # whatever it is, this thread has to grade the next one
+        except Exception as error:  # noqa: BLE001 - whatever it is, this thread has to grade the next one
             self._resting[slug] = time.monotonic() + PAUSE_SECONDS
-            if self._told.get(slug) != str(error):  # once, not every few seconds
-                self._told[slug] = str(error)
-                log.error("submission %d of %s cannot be graded now: %s", row["id"], slug, error, exc_info=error)
+            self._tell(slug, f"submission {row['id']} of {slug} cannot be graded now", error)
             return False
         return answer is not None
+
+    def _tell(self, about: str, what: str, error: Exception) -> None:
+        """Log an error: once, not every few seconds."""
+        if self._told.get(about) != str(error):
+            self._told[about] = str(error)
+            log.error("%s: %s", what, error, exc_info=error)
 
     def _claim(self) -> Row | None:
         """A submission that is this thread's to grade, until somebody puts it back into the queue."""
@@ -115,10 +119,11 @@ class Graders:
                          ORDER BY id LIMIT 1) RETURNING *""",
                     (secrets.token_hex(8), *resting),
                 ).fetchone()
-                return row
-        except Exception as error:  # noqa: BLE001 - a full disk, a long backup: the queue waits
-            log.warning("the queue waits: %s", error)
+        except Exception as error:  # noqa: BLE001 - a full disk, a long backup
+            self._tell("", "the queue waits", error)
             return None
+        self._told.pop("", None)
+        return row
 
     def _give_back(self, row: Row) -> bool:
         """Put a submission back into the queue; False if that has to be tried again."""
