@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -72,6 +73,22 @@ def test_a_reader_never_sees_a_half(tmp_path):
     stop.set()
     writer.join()
     assert seen <= contents
+
+
+def test_two_threads_that_write_one_file_do_not_tear_it(tmp_path):
+    path, gate = tmp_path / "f", threading.Barrier(2)
+
+    def write(text):
+        with open_atomic(path) as f:
+            gate.wait()
+            f.write(text * 100)
+            f.flush()
+            gate.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(write, (b"a", b"bb"))) == [None, None]
+    assert path.read_bytes() in (b"a" * 100, b"bb" * 100)
+    assert os.listdir(tmp_path) == ["f"]
 
 
 def test_who_has_the_old_file_open_reads_the_old_content_to_its_end(tmp_path):

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 @contextlib.contextmanager
 def open_atomic(path: Path) -> Iterator[IO[bytes]]:
     """A binary file that appears under ``path`` when the block ends well, and not at all otherwise."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as f:
@@ -53,7 +54,7 @@ def building(folder: Path, note: str = "", *, marker: bool = True) -> Iterator[P
     """
     for leftover in folder.parent.glob(f".{folder.name}.*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = _temporary(folder)
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -69,6 +70,11 @@ def building(folder: Path, note: str = "", *, marker: bool = True) -> Iterator[P
         raise storage_error(error, folder) or error from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path: Path) -> Path:
+    """A sibling that is this thread's alone; sweepers know it by the dot and the ending."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.tmp")
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -24,6 +24,8 @@ from podium.errors import BoardError, ConfigError, DataError, PodiumError, stora
 from podium.files import building, write_atomic
 from podium.formats import images
 from podium.formats.archives import KINDS, by_hand, is_archive, unpack, unpack_home
+from podium.host.grading import Classes
+from podium.host.solution import read_solution, truth_format
 from podium.metrics import get_metric
 from podium.progress import counted, say
 
@@ -216,10 +218,12 @@ def _lay_out(
 
 
 def _take_solution(inference: Inference, solution: Path, draft: Path) -> Inference:
-    try:
-        write_atomic(draft / "board" / "solution.csv", solution.read_bytes())
-    except FileNotFoundError:
-        raise DataError("no such file", where=solution) from None
+    """Copy the hidden labels in, once they are seen to be in order."""
+    competition = inference.competition
+    if not solution.is_file():
+        raise DataError("no such file", where=solution)
+    read_solution(solution, truth_format(competition.submission, Classes.of(competition).names))
+    write_atomic(draft / "board" / "solution.csv", solution.read_bytes())
     return inference.with_value("board.kind", "local", f"hidden labels in {solution.name}")
 
 

@@ -24,7 +24,7 @@ from podium.ledger.likeness import Tally, Unlike, unlike, validation_figures
 from podium.ledger.receipts import Kept, content_hash, receipts, twin
 from podium.ledger.submissions import Submissions, file_in
 from podium.metrics import Metric
-from podium.progress import counted, say
+from podium.progress import say
 
 SIZES_LOOKED_AT = 2000
 """Training images whose size is read, for the mean."""
@@ -67,14 +67,25 @@ class Submitting:
             raise _submitted_before(same, found.file)
         if isinstance(self.board, Local):
             receipt = self._graded_here(self.board, found, message, again=again)
-        else:
-            self.check(found)
-            self._require_quota()
-            receipt = self.board.submit(found.file, message, found.name, again=again)
-        if not receipt.sha256:
-            receipt = replace(receipt, sha256=_sha256(found.file))
-        self._keep(found, receipt, content)
-        return receipt
+            self._keep(found, receipt, content)
+            return receipt
+        self.check(found)
+        return self._sent(found, message, content, again=again)
+
+    def _sent(self, found: Candidate, message: str, content: str, *, again: bool) -> Receipt:
+        """Hand in far away; what the board says is kept from the moment that it has taken the file."""
+        sha256, kept = _sha256(found.file), found
+
+        def keep(said: Receipt) -> Receipt:
+            nonlocal kept
+            receipt = said if said.sha256 else replace(said, sha256=sha256)
+            kept = self._keep(kept, receipt, content)
+            return receipt
+
+        def known(said: Receipt) -> None:
+            keep(said)
+
+        return keep(self.board.submit(found.file, message, found.name, again=again, known=known))
 
     def _graded_here(self, board: Local, found: Candidate, message: str, *, again: bool) -> Receipt:
         """The local board reads the file once: to check it, to score it, and to see what is unlike validation."""
@@ -149,25 +160,20 @@ class Submitting:
             say(f"  not compared with validation: {str(error).splitlines()[0]}")
             return {}
 
-    def _require_quota(self) -> None:
-        limits = self.board.limits()
-        if limits.left <= 0 and limits.today:
-            raise BoardError(
-                f"the day's submissions are used up: {counted(limits.today, 'submission')} today (UTC)",
-                where=self.board.name,
-                remedy="there are new ones after 00:00 UTC",
-            )
+    def _keep(self, found: Candidate, receipt: Receipt, content: str) -> Candidate:
+        """Write the receipt; of a file from elsewhere with a copy, in a folder that the returned candidate has."""
 
-    def _keep(self, found: Candidate, receipt: Receipt, content: str) -> None:
         def kept(folder: Path) -> Kept:
             return Kept(receipt, folder, self.board.name, content, found.attempts, found.cv)
 
         if found.folder is not None:
             kept(found.folder).write()
-            return
-        with building(self.submissions.next(_plain(found.file))) as folder:
+            return found
+        target = self.submissions.next(_plain(found.file))
+        with building(target) as folder:
             shutil.copyfile(found.file, folder / found.file.name)
             kept(folder).write()
+        return replace(found, folder=target)
 
 
 def _submitted_before(same: Kept, file: Path) -> BoardError:

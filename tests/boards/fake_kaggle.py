@@ -199,6 +199,9 @@ class _Handler(BaseHTTPRequestHandler):
         tag = f'"{hashlib.md5(data).hexdigest()}"'
         if asked and self.headers.get("If-Range") in (None, tag):
             start = int(asked.removeprefix("bytes=").partition("-")[0])
+        if start and start >= len(data):
+            self._send(416, b"behind the end", "text/plain")
+            return
         self.send_response(206 if start else 200)
         for name, value in {
             "Content-Length": str(len(data) - start), "ETag": tag, "Accept-Ranges": "bytes",

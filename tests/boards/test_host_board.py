@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from urllib.request import Request
 
 import fake_kaggle
 import pytest
@@ -10,7 +11,7 @@ from fake_kaggle import SLUG, TOKEN, Kaggle, Refused, serving
 
 from podium.boards.choice import board_at
 from podium.boards.host import HostBoard
-from podium.boards.rpc import Rpc
+from podium.boards.rpc import Rpc, _Kept
 from podium.boards.tokens import token_file, token_of
 from podium.errors import BoardError, ConfigError
 
@@ -49,6 +50,38 @@ def test_what_cannot_be_scored(host, kaggle, file):
         host.submit(file, "x")
 
 
+def test_what_is_handed_in_is_told_before_the_wait_for_its_score(host, kaggle, file):
+    told = []
+
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    kaggle.slow, host.sleep = 3, interrupted
+    with pytest.raises(KeyboardInterrupt):
+        host.submit(file, "first", "0001-x", known=told.append)
+    assert [(r.id, r.status, r.message, r.attempt, r.file) for r in told] == [
+        (1001, "pending", "first", "0001-x", "submission.csv.gz")
+    ]
+
+
+def test_a_host_that_does_not_answer_for_a_while_is_asked_again(host, kaggle, file):
+    answers = [(503, "the host starts anew"), (429, "too many requests"), (502, "no answer of the host"), None]
+    kaggle.failing["GetSubmission"] = answers.pop(0)
+    kaggle.failing["GetSubmissionLimits"] = (429, "too many requests")
+
+    def wait(seconds):
+        kaggle.failing["GetSubmission"] = answers.pop(0)
+        if kaggle.failing["GetSubmission"] is None:
+            del kaggle.failing["GetSubmission"]
+
+    host.sleep = wait
+    receipt = host.submit(file, "first")
+    assert (receipt.public, receipt.used_today, receipt.daily_limit) == (0.321, 0, 0)
+    kaggle.failing["GetSubmission"] = (401, "the token is not valid")
+    with pytest.raises(BoardError, match="not valid"):
+        host.submit(file, "second")
+
+
 def test_quota_leaderboard_and_deadline(host, kaggle, file):
     kaggle.daily = 1
     host.submit(file, "x")
@@ -58,6 +91,15 @@ def test_quota_leaderboard_and_deadline(host, kaggle, file):
     assert len(board) == 30
     assert [(s.rank, s.score) for s in board if s.mine] == [(4, 0.897)]
     assert host.deadline().year == 2030
+
+
+def test_baselines_have_no_place_where_the_host_says_so(host, kaggle, monkeypatch):
+    rows = [("best", "0.9", 1), ("all empty", "0.8", None), ("team 3", "0.7", 2)]
+    listed = [{"teamName": team, "score": score, "rank": rank} for team, score, rank in rows]
+    monkeypatch.setattr(kaggle, "on_GetLeaderboard", lambda body: {"submissions": listed}, raising=False)
+    assert [(s.rank, s.team, s.mine) for s in host.standings()] == [
+        (1, "best", False), (None, "all empty", False), (2, "team 3", True),
+    ]  # fmt: skip
 
 
 def test_without_a_team_one_is_found_by_the_name_of_the_token(kaggle, host):
@@ -71,6 +113,17 @@ def test_download_goes_on_where_it_broke_off(host, kaggle, tmp_path):
     assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(kaggle.bundle).digest()
     assert [p.name for p in (tmp_path / "down").iterdir()] == [path.name]
     assert any(r.startswith("bytes=1") for r in kaggle.ranges)
+
+
+@pytest.mark.parametrize("left", [b"", b" and more"], ids=["whole", "longer"])
+def test_a_download_that_was_killed_before_it_got_its_name_begins_anew(host, kaggle, tmp_path, left):
+    folder = tmp_path / "down"
+    folder.mkdir()
+    (folder / f"{SLUG}.zip.part").write_bytes(kaggle.bundle + left)
+    (folder / f"{SLUG}.zip.part.etag").write_text(f'"{hashlib.md5(kaggle.bundle).hexdigest()}"')
+    (path,) = host.fetch(folder)
+    assert path.read_bytes() == kaggle.bundle
+    assert [p.name for p in folder.iterdir()] == [path.name]
 
 
 def test_a_file_that_changed_meanwhile_is_fetched_anew(host, kaggle, tmp_path):
@@ -116,6 +169,18 @@ def test_the_token_stays_with_its_host(kaggle, monkeypatch, tmp_path):
         monkeypatch.setattr(kaggle, "base", f"http://127.0.0.1:{kaggle.port}")
         rpc.download("DownloadDataFiles", {"competitionName": SLUG}, tmp_path / "b.zip")
     assert seen == [None, f"Bearer {TOKEN}"]
+
+
+def test_nothing_goes_from_https_to_http(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"x")
+    with pytest.raises(BoardError, match="from https to http"):
+        Rpc("https://board.example.org", TOKEN).upload("http://board.example.org/api/v1/uploads/x", tmp_path / "a.csv")
+    asked = Request("https://board.example.org/api", headers={"Authorization": f"Bearer {TOKEN}"})
+    with pytest.raises(BoardError, match="from https to http"):
+        _Kept().redirect_request(asked, None, 302, "", {}, "http://board.example.org/x")
+    asked = Request("http://board.example.org/api", headers={"Authorization": f"Bearer {TOKEN}", "Range": "bytes=1-"})
+    for target, kept in (("https://board.example.org/x", {"Range"}), ("/x", {"Range", "Authorization"})):
+        assert set(_Kept().redirect_request(asked, None, 302, "", {}, target).headers) == kept
 
 
 def test_tokens(tmp_path, monkeypatch):

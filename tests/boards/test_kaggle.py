@@ -122,7 +122,7 @@ def test_an_upload_that_is_refused(kaggle, file, status):
 def test_quota_used_up_is_said_before_a_byte_is_sent(kaggle, file):
     kaggle.daily = 1
     board().submit(file, "x")
-    with pytest.raises(BoardError, match=r"submissions are used up .*limit of 1") as error:
+    with pytest.raises(BoardError, match="no submission is left: 1 submission today") as error:
         board().submit(file, "y")
     told(error)
     assert kaggle.log.count("PUT") == 1

@@ -7,11 +7,12 @@ import gzip
 import cv2
 import numpy as np
 import pytest
-from fake_kaggle import SLUG, zipped
+from fake_kaggle import SLUG, TOKEN, Refused, zipped
 
 from attempt_drawing import draw_attempt
 from drawing import draw
 from podium import submitting
+from podium.boards.host import HostBoard
 from podium.boards.kaggle import KaggleBoard
 from podium.config import read_toml
 from podium.errors import BoardError, DataError, PodiumError, SubmissionError
@@ -86,9 +87,59 @@ def test_a_used_up_quota_is_found_before_the_file_is_sent(space, kaggle, tmp_pat
     kaggle.daily = 0
     kaggle.submissions.append({"status": "COMPLETE"})
     ids = [s.id for s in space.samples().test]
-    with pytest.raises(BoardError, match="used up"):
+    with pytest.raises(BoardError, match="no submission is left"):
         space.submit("late", write(tmp_path / "mine.csv", ids))
     assert "StartSubmissionUpload" not in kaggle.log
+
+
+def test_the_receipt_is_there_when_the_wait_is_interrupted_and_its_score_comes_later(
+    space, kaggle, tmp_path, monkeypatch
+):
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    ids = [s.id for s in space.samples().test]
+    kaggle.slow = 1
+    monkeypatch.setattr(KaggleBoard.__init__, "__defaults__", ("", None, interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        space.submit("first", write(tmp_path / "mine.csv", ids))
+    (folder,) = space.submissions.all()
+    kept = read_toml(folder / "receipt.toml")
+    assert (kept["id"], kept["status"], kept["message"], "public" in kept) == (1001, "pending", "first", False)
+    with pytest.raises(BoardError, match="as number 1001"):
+        space.submit("again", write(tmp_path / "mine.csv", ids))
+    kaggle.submissions[0]["pending"] = 0
+    (row,) = space.standings()
+    assert row["public"] is not None
+    assert len(space.submissions.all()) == 1
+
+
+def test_what_a_host_refuses_it_says_itself_and_what_it_could_not_score_may_come_again(
+    space, kaggle, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PODIUM_HOST_TOKEN", TOKEN)
+    kaggle.base = f"http://127.0.0.1:{kaggle.port}"
+    board = HostBoard(kaggle.base, SLUG, sleep=lambda seconds: None)
+    handing = submitting.Submitting(*space._made_of, board)
+    file = write(tmp_path / "mine.csv", [s.id for s in space.samples().test])
+
+    def no(data):
+        raise Refused(400, "the truth is out")
+
+    kaggle.score = no
+    with pytest.raises(BoardError, match="the truth is out"):
+        handing.submit("first", file, again=False)
+    (folder,) = space.submissions.all()
+    assert read_toml(folder / "receipt.toml")["status"] == "error"
+    kaggle.score = lambda data: 0.5
+    assert handing.submit("first", file, again=False).public == 0.5
+
+    kaggle.daily = 1  # no submission is left, and that is not why
+    kaggle.failing["StartSubmissionUpload"] = (403, "the competition is paused")
+    with pytest.raises(BoardError, match="is paused"):
+        handing.submit(
+            "second", write(tmp_path / "other.csv", [s.id for s in space.samples().test], "2 5"), again=False
+        )
 
 
 @pytest.mark.slow

@@ -9,14 +9,16 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
+from drawing import tiny_competition
 from podium.errors import BoardError, BusyError, DataError, StorageError, SubmissionError
 from podium.formats import rle
 from podium.formats.submission import SubmissionFormat, SubmissionWriter
 from podium.host.board import LocalBoard
 from podium.host.grading import grade
-from podium.host.solution import read_solution, split_public, write_solution
+from podium.host.solution import read_solution, split_public, truth_format, write_solution
 from podium.host.store import BoardStore, Entry
 from podium.metrics import get_metric
+from podium.workspace import Workspace
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -279,6 +281,37 @@ def test_sizes_may_be_passed_instead(tmp_path):
 def test_solution_faults(tmp_path, text, said):
     with pytest.raises(DataError, match=said):
         solution_of(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("form", "rows", "said"),
+    [
+        ({"format": "values"}, ["a,0.5", "b,nan"], r"line 3, 'b'.*not all finite"),
+        ({"format": "values"}, ["a,inf", "b,1"], r"line 2, 'a'.*not all finite"),
+        ({"format": "names"}, ["a,cat", "b,dgo"], r"(?s)line 3.*'dgo' is no class.*dog"),
+        ({"format": "names"}, ["a,cat", "b,"], "line 3.*'' is no class"),
+        ({"format": "names", "separator": "|"}, ["a,cat|dgo", "b,"], "line 2.*'dgo' is no class"),
+        ({"format": "names", "separator": "|"}, ["a,cat|dog", "b,"], ""),
+        ({"format": "names"}, ["a,dog", "b,cat"], ""),
+    ],
+)
+def test_values_and_names_of_a_solution_are_looked_at(tmp_path, form, rows, said):
+    fmt = truth_format(SubmissionFormat(value_column="x", **form), ("cat", "dog"))
+    text = "\n".join(["id,x,Usage", f"{rows[0]},Public", f"{rows[1]},Private"])
+    (tmp_path / "solution.csv").write_text(text)
+    if not said:
+        assert read_solution(tmp_path / "solution.csv", fmt).ids == ("a", "b")
+        return
+    with pytest.raises(DataError, match=said):
+        read_solution(tmp_path / "solution.csv", fmt)
+
+
+def test_a_solution_that_is_not_in_order_makes_no_workspace(tmp_path):
+    tiny = tiny_competition(tmp_path / "source", test_groups=2)
+    (tmp_path / "solution.csv").write_text("img,rle_mask,height,width,Usage\ncar_x,1 2,2,2,Pubic\n")
+    with pytest.raises(DataError, match="line 2"):
+        Workspace.new(tmp_path / "w", tiny.folder, solution=tmp_path / "solution.csv")
+    assert not (tmp_path / "w").exists()
 
 
 def test_split_keeps_groups_whole_and_ignores_row_order():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,13 @@ class Receipt:
     error: str = ""
 
 
+Known = Callable[[Receipt], None]
+
+
+def unheard(receipt: Receipt) -> None:
+    """Keeps nothing of a receipt."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """How often one may still submit.
@@ -69,11 +77,12 @@ class Standing:
     """One team's line of a leaderboard.
 
     Attributes:
+        rank: From 1; None for what has a score and no place, as an organiser's baseline.
         score: What the board shows of it.
         mine: Whether it is ours, as far as can be told.
     """
 
-    rank: int
+    rank: int | None
     team: str
     score: float | None
     at: str = ""
@@ -90,8 +99,14 @@ class Board(Protocol):
     def fetch(self, folder: Path) -> list[Path]:
         """Download the competition's files into ``folder``; what is there already is not downloaded again."""
 
-    def submit(self, file: Path, message: str, attempt: str = "", *, again: bool = False) -> Receipt:
+    def submit(
+        self, file: Path, message: str, attempt: str = "", *, again: bool = False, known: Known = unheard
+    ) -> Receipt:
         """Hand in a file and wait for its public score.
+
+        Args:
+            known: Told what the board says as soon as the submission has a number, before the wait for its score:
+                whatever ends the wait, that it was handed in is not forgotten. Told again if it cannot be scored.
 
         Raises:
             BoardError: if the board does not take it, or cannot score it.

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import IO
 
-from podium.boards.complaints import explained
+from podium.boards.complaints import Passing, explained
 from podium.errors import BoardError
 
 OLDEST = (2, 2, 4)
@@ -53,7 +53,7 @@ class KaggleClient:
             meanwhile: Called about every second while it runs.
 
         Raises:
-            BoardError: the client's complaint, translated.
+            BoardError: the client's complaint, translated; Passing, if it may be over in a while.
         """
         limit = self.timeout if timeout is None else timeout
         command = [sys.executable, "-m", "kaggle", "-W", *args]
@@ -66,7 +66,7 @@ class KaggleClient:
                     raise
             texts = [redacted(_text(f)) for f in (out, err)]
         if not done:
-            raise BoardError(
+            raise Passing(
                 f"Kaggle did not answer within {limit:.0f} s (kaggle {' '.join(args[:2])})",
                 remedy="see that this machine reaches www.kaggle.com, and run the same command again",
             )

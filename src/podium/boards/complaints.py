@@ -6,9 +6,17 @@ import re
 
 from podium.errors import BoardError
 
+
+class Passing(BoardError):
+    """What may be over in a while: the same again, later, may well be answered."""
+
+
 NETWORK = "Max retries exceeded|Failed to establish|NewConnectionError|NameResolution|Temporary failure in name|"
 NETWORK += "Connection aborted|Connection reset|RemoteDisconnected|ConnectTimeout|Read timed out|Network is unreachable"
 NETWORK += "|Connection refused|SSLError|ProxyError"
+
+SLOW_DOWN = r"Too Many Requests|rate limit|429 Client"
+OWN_PROBLEM = r"5\d\d Server Error|Internal Server Error|Bad Gateway|Service Unavailable|problem on Kaggle's side"
 
 _LOGIN = "log in: kaggle auth login; or put a token of kaggle.com/settings/api into the variable KAGGLE_API_TOKEN"
 _PAGE = "https://www.kaggle.com/competitions/{slug}"
@@ -26,7 +34,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
         "read and accept them: " + _PAGE + "/rules; then run the same command again",
     ),
     (
-        r"Too Many Requests|rate limit|429 Client",
+        SLOW_DOWN,
         "Kaggle asks to slow down: too many requests, or the day's submissions are used up",
         "wait a while; podium standings shows what is left today",
     ),
@@ -57,7 +65,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ),
     (NETWORK, "Kaggle cannot be reached", "see that this machine reaches www.kaggle.com, and run it again"),
     (
-        r"5\d\d Server Error|Internal Server Error|Bad Gateway|Service Unavailable|problem on Kaggle's side",
+        OWN_PROBLEM,
         "Kaggle has a problem of its own",
         "run the same command again later; nothing is lost here",
     ),
@@ -83,7 +91,8 @@ def explained(said: str, slug: str = "") -> BoardError:
         for pattern, found, remedy in _RULES:
             if re.search(pattern, text, re.IGNORECASE):
                 name = slug or "that name"
-                return BoardError(_with(found.format(slug=name), own), remedy=remedy.format(slug=slug))
+                kind = Passing if pattern in (SLOW_DOWN, OWN_PROBLEM, NETWORK) else BoardError
+                return kind(_with(found.format(slug=name), own), remedy=remedy.format(slug=slug))
     return BoardError(f"Kaggle refused: {_last(own)}", where=f"kaggle:{slug}" if slug else "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from podium.boards.base import Limits, Receipt, Standing, in_utc, number, status_of, valid_slug
+from podium.boards.base import Known, Limits, Receipt, Standing, in_utc, number, status_of, unheard, valid_slug
 from podium.boards.rpc import Rpc, RpcError
 from podium.boards.tokens import token_of
 from podium.errors import BoardError
@@ -73,8 +74,10 @@ class HostBoard:
             say(f"  downloaded {target.name}: {size_text(target.stat().st_size)}")
         return [target]
 
-    def submit(self, file: Path, message: str, attempt: str = "", *, again: bool = False) -> Receipt:
-        """Hand in a file and wait for its public score."""
+    def submit(
+        self, file: Path, message: str, attempt: str = "", *, again: bool = False, known: Known = unheard
+    ) -> Receipt:
+        """Hand in a file and wait for its public score; what is not allowed now the host refuses before it is sent."""
         facts = file.stat()
         begun = self._call(
             "StartSubmissionUpload",
@@ -89,20 +92,26 @@ class HostBoard:
         self.rpc.upload(url, file)
         done = self._call("CreateSubmission", blobFileTokens=token, submissionDescription=message or attempt)
         number_ = int(done.get("ref") or 0) or max((r.id for r in self.submissions()), default=0)
-        receipt = self._scored(number_)
-        limits = self.limits()
-        limit = limits.today + limits.left
-        return replace(receipt, attempt=attempt, file=file.name, used_today=limits.today, daily_limit=limit)
+        pending = Receipt(
+            number_, datetime.now(UTC), "", message or attempt, attempt, file.name, None, None, 0, 0, "pending"
+        )
+        known(pending)
+        receipt = replace(self._scored(pending, known), attempt=attempt, file=file.name)
+        with contextlib.suppress(BoardError):  # the score is there: what is left today can be asked for again
+            limits = self.limits()
+            return replace(receipt, used_today=limits.today, daily_limit=limits.today + limits.left)
+        return receipt
 
-    def _scored(self, ref: int) -> Receipt:
-        pause, end = 0.2, datetime.now(UTC) + WAIT
+    def _scored(self, pending: Receipt, known: Known) -> Receipt:
+        ref, pause, end = pending.id, 0.2, datetime.now(UTC) + WAIT
         while datetime.now(UTC) < end:
             row = self._row(ref)
             status = status_of(str(row.get("status") or ""))
             if status == "complete":
                 return _receipt(row, reveal=False)
             if status == "error":
-                why = row.get("errorDescription") or "it does not say why"
+                why = str(row.get("errorDescription") or "it does not say why")
+                known(replace(pending, status="error", error=why))
                 raise BoardError(
                     f"the host could not score submission {ref}: {why}",
                     where=self.name,
@@ -116,9 +125,9 @@ class HostBoard:
         try:
             return self.rpc.call("GetSubmission", ref=ref)
         except RpcError as error:
-            if error.status != 404:
+            if error.status not in (0, 404, 429) and error.status < 500:
                 raise
-            return {}  # not to be read yet
+            return {}  # not to be read yet, or the host starts anew, or is asked too often
 
     def submissions(self, *, reveal: bool = False) -> list[Receipt]:
         """All that this team has handed in, the oldest first."""
@@ -135,7 +144,7 @@ class HostBoard:
         me = self.team or self.rpc.who()
         return [
             Standing(
-                n,
+                _rank(row, n),
                 str(row.get("teamName") or ""),
                 number(row.get("score")),
                 str(row.get("submissionDate") or ""),
@@ -153,6 +162,12 @@ class HostBoard:
     def deadline(self) -> datetime | None:
         """When it closes, as the list of competitions says."""
         return in_utc(str(self.facts().get("deadline") or ""))
+
+
+def _rank(row: dict[str, Any], n: int) -> int | None:
+    """The place of the n-th line; a podium host tells it, for baselines have none."""
+    rank = row.get("rank", n)
+    return rank if isinstance(rank, int) else None
 
 
 def _receipt(row: dict[str, Any], reveal: bool) -> Receipt:

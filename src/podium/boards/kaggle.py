@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import tempfile
@@ -13,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from podium.boards.base import Limits, Receipt, Standing, in_utc, number, status_of, valid_slug
+from podium.boards.base import Known, Limits, Receipt, Standing, in_utc, number, status_of, unheard, valid_slug
 from podium.boards.client import KaggleClient
-from podium.boards.complaints import explained
+from podium.boards.complaints import Passing, explained
 from podium.errors import BoardError
 from podium.files import require_space, size_text
-from podium.progress import duration, say
+from podium.progress import counted, duration, say
 
 LARGEST_BOARD = 200 * 2**20
 """Bytes of an unpacked leaderboard; the largest of Kaggle's have some 10 MB."""
@@ -98,12 +99,15 @@ class KaggleBoard:
 
     # ------------------------------------------------------------------ submissions
 
-    def submit(self, file: Path, message: str, attempt: str = "", *, again: bool = False) -> Receipt:
+    def submit(
+        self, file: Path, message: str, attempt: str = "", *, again: bool = False, known: Known = unheard
+    ) -> Receipt:
         """Hand in a file and wait for its public score.
 
         What counts is that the submission is on the board afterwards: some versions of the client end well although
         nothing was submitted.
         """
+        self._require_one_left()
         names_it = self.client.version >= (2, 2, 5)
         before = set() if names_it else {r.id for r in self.submissions()}
         note = message or attempt or file.name
@@ -111,31 +115,54 @@ class KaggleBoard:
             "competitions", "submit", self.slug, f"--file={file}", f"--message={note}", slug=self.slug, timeout=0
         )
         ref = next((int(w) for line in said.splitlines() if (w := _after(line, "Submission ref:")).isdecimal()), None)
-        receipt = self._new(before, ref) if ref or not names_it else None
+        if ref:
+            receipt: Receipt | None = Receipt(ref, datetime.now(UTC), "", note, "", "", None, None, 0, 0, "pending")
+        else:
+            receipt = None if names_it else self._new(before)
         if receipt is None:
             raise explained(said or "Could not submit to competition", self.slug)
+        receipt = replace(receipt, attempt=attempt, file=file.name)
+        known(receipt)
         say(f"  handed in as number {receipt.id}; waiting for its score")
-        receipt = self._scored(receipt)
-        limits = self.limits()
-        limit = limits.today + limits.left
-        return replace(receipt, attempt=attempt, file=file.name, used_today=limits.today, daily_limit=limit)
+        receipt = replace(self._scored(receipt, known), attempt=attempt, file=file.name)
+        with contextlib.suppress(BoardError):  # the score is there: what is left today can be asked for again
+            limits = self.limits()
+            return replace(receipt, used_today=limits.today, daily_limit=limits.today + limits.left)
+        return receipt
 
-    def _new(self, before: set[int], ref: int | None) -> Receipt | None:
+    def _require_one_left(self) -> None:
+        """Refuse what would be sent in vain; where the client cannot tell, Kaggle itself will."""
+        try:
+            limits = self.limits()
+        except Passing:
+            return
+        if limits.left <= 0 and limits.today:
+            raise BoardError(
+                f"no submission is left: {counted(limits.today, 'submission')} today (UTC)",
+                where=self.name,
+                remedy="Kaggle's day begins at 00:00 UTC; see its page if the competition is over",
+            )
+
+    def _new(self, before: set[int]) -> Receipt | None:
         for _ in range(6):  # a submission is not always listed at once
-            found = [r for r in self.submissions() if r.id == ref or (ref is None and r.id not in before)]
+            found = [r for r in self._listed() if r.id not in before]
             if found:
                 return found[-1]
             self.sleep(5)
-        if ref is not None:
-            return Receipt(ref, datetime.now(UTC), "", "", "", "", None, None, 0, 0, "pending")
         return None
 
-    def _scored(self, receipt: Receipt) -> Receipt:
-        pause, end = 2.0, datetime.now(UTC) + WAIT
+    def _listed(self) -> list[Receipt]:
+        """All submissions; none while Kaggle does not say."""
+        with contextlib.suppress(Passing):
+            return self.submissions()
+        return []
+
+    def _scored(self, receipt: Receipt, known: Known) -> Receipt:
+        first, pause, end = receipt, 2.0, datetime.now(UTC) + WAIT
         while receipt.status == "pending" and datetime.now(UTC) < end:
             self.sleep(pause)
             pause = min(60.0, pause * 1.5)
-            receipt = next((r for r in self.submissions() if r.id == receipt.id), receipt)
+            receipt = next((r for r in self._listed() if r.id == receipt.id), receipt)
         if receipt.status == "complete":
             return receipt
         if receipt.status == "pending":
@@ -144,8 +171,11 @@ class KaggleBoard:
                 where=self.name,
                 remedy="look later: podium standings",
             )
+        known(replace(first, status="error"))
+        why = self._why(receipt.id)
+        known(replace(first, status="error", error=why))
         raise BoardError(
-            f"Kaggle could not score submission {receipt.id}: {self._why(receipt.id)}",
+            f"Kaggle could not score submission {receipt.id}: {why}",
             where=self.name,
             expected="a file like the sample submission",
             remedy="correct it; podium standings shows whether it was counted",
@@ -191,7 +221,8 @@ class KaggleBoard:
             team, members = cells.get("teamname") or cells.get("team") or "", cells.get("teammemberusernames") or ""
             mine = bool(me) and (team == me or me in members.replace(";", ",").split(","))
             at = cells.get("lastsubmissiondate") or cells.get("submissiondate") or ""
-            found.append(Standing(int(number(cells.get("rank")) or n), team, number(cells.get("score")), at, mine))
+            rank = None if cells.get("rank") == "" else int(number(cells.get("rank")) or n)
+            found.append(Standing(rank, team, number(cells.get("score")), at, mine))
         return found
 
     def _user(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from podium.boards.base import Limits, Receipt, Standing
+from podium.boards.base import Known, Limits, Receipt, Standing, unheard
 from podium.errors import BoardError
 from podium.host.board import LocalBoard
 from podium.host.board import Receipt as Graded
@@ -30,9 +30,10 @@ class Local:
         raise BoardError("this board is of this workspace: its data is here already", where=self.board.folder)
 
     def submit(
-        self, file: Path, message: str, attempt: str = "", *, again: bool = False, seen: Sees | None = None
-    ) -> Receipt:
-        """Grade a submission; see `LocalBoard.submit`."""
+        self, file: Path, message: str, attempt: str = "", *, again: bool = False, known: Known = unheard,
+        seen: Sees | None = None,
+    ) -> Receipt:  # fmt: skip
+        """Grade a submission; see `LocalBoard.submit`. There is no wait: the score comes with the number."""
         return _receipt(self.board.submit(file, message, attempt, again=again, seen=seen))
 
     def submissions(self, *, reveal: bool = False) -> list[Receipt]:

@@ -43,10 +43,9 @@ class _Kept(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         target = urljoin(req.full_url, newurl)
-        if urlsplit(target).scheme not in ("http", "https"):
-            raise RpcError(f"the server redirects to '{urlsplit(target).scheme}:'", status=code)
+        _require_as_safe(req.full_url, target, code)
         kept = {k: v for k, v in req.header_items() if k.lower() in ("range", "if-range")}
-        if urlsplit(target).netloc == urlsplit(req.full_url).netloc:
+        if urlsplit(target)[:2] == urlsplit(req.full_url)[:2]:  # scheme and server
             kept |= {k: v for k, v in req.header_items() if k.lower() == "authorization"}
         return urllib.request.Request(target, headers=kept, method="GET")
 
@@ -107,13 +106,13 @@ class Rpc:
             if have and known:
                 request.add_header("Range", f"bytes={have}-")
                 request.add_header("If-Range", known)
-            with self._open(request) as answer:
-                whole = _length(answer, have)
-                if answer.status != 206:
-                    have = 0
-                tag.write_text(answer.headers.get("ETag") or "")
-                with open(part, "ab" if have else "wb") as sink:
-                    _copy(answer, sink)
+            try:
+                whole = self._save(request, part, tag, have)
+            except RpcError as error:
+                if error.status != 416 or not have:
+                    raise
+                part.unlink()  # there is nothing behind what is here: it was whole, or is of another file
+                continue
             if whole is None or part.stat().st_size >= whole:
                 break
             say(f"  {target.name} broke off at {size_text(part.stat().st_size)}; going on")
@@ -125,6 +124,15 @@ class Rpc:
         os.replace(part, target)
         tag.unlink(missing_ok=True)
 
+    def _save(self, request: urllib.request.Request, part: Path, tag: Path, have: int) -> int | None:
+        """Write what comes behind the first ``have`` bytes; the size of the whole file, if it is told."""
+        with self._open(request) as answer:
+            whole = _length(answer, have)
+            tag.write_text(answer.headers.get("ETag") or "")
+            with open(part, "ab" if have and answer.status == 206 else "wb") as sink:
+                _copy(answer, sink)
+        return whole
+
     def upload(self, url: str, file: Path) -> None:
         """PUT a file's bytes to where the server asked for them; without the token, for the address is the permission.
 
@@ -132,8 +140,7 @@ class Rpc:
             RpcError: if they are not taken.
         """
         target = urljoin(self.url, url)
-        if urlsplit(target).scheme not in ("http", "https"):
-            raise RpcError(f"the server wants the file at '{urlsplit(target).scheme}:'", where=self.url)
+        _require_as_safe(self.url, target)
         size = file.stat().st_size
         with open(file, "rb") as body:
             headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
@@ -175,6 +182,20 @@ class Rpc:
             429: "wait a while; podium standings shows what is left today",
         }
         return RpcError(redacted(said)[:500], status=error.code, where=self.url, remedy=remedies.get(error.code, ""))
+
+
+def _require_as_safe(asked: str, target: str, status: int = 0) -> None:
+    """Follow a server to http and https only, and never from https to http."""
+    old, new = urlsplit(asked).scheme, urlsplit(target).scheme
+    if new not in ("http", "https"):
+        raise RpcError(f"the server leads to '{new}:'", status=status, where=asked)
+    if old == "https" and new == "http":
+        raise RpcError(
+            "the server leads from https to http, where whoever listens can read along",
+            status=status,
+            where=urlsplit(target).netloc,
+            remedy="of a podium host behind a proxy: its organisers set proxy = true in host.toml",
+        )
 
 
 def _length(answer: Any, have: int) -> int | None:

@@ -82,4 +82,4 @@ def _print_board(found: Standings, around: str) -> None:
         for s in found.around(around)
     ]
     table(lines, {"rank": "rank", "team": "team", "score": found.metric, "me": ""})
-    print(f"{len(found.board)} teams\n")
+    print(f"{sum(s.rank is not None for s in found.board)} teams\n")

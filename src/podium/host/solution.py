@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,11 +48,14 @@ class Solution:
 
 
 def truth_format(fmt: SubmissionFormat, names: Sequence[str]) -> SubmissionFormat:
-    """How the solution is written: as a submission; of a zip of masks as run-length masks, a row a class.
+    """How the solution is written: as a submission, with the names that may be in it; of a zip of masks as run-length
+    masks, a row a class.
 
     Args:
         names: The classes, in their order.
     """
+    if fmt.format == "names" and not (fmt.choices or fmt.classes):
+        return fmt.model_copy(update={"classes": tuple(names)})
     if fmt.format != "png":
         return fmt
     several = {"class_column": "class", "classes": tuple(names)} if len(names) > 1 else {}
@@ -181,13 +185,31 @@ class _Reader:
                 raise DataError(error.found, where=f"{where}, '{row_id}'", expected=error.expected) from None
         if self.fmt.format == "names":
             for target, text in zip([label] if self.fmt.row_a_class else self.fmt.value_columns, texts, strict=True):
-                if self.fmt.choices and text not in (known := self.fmt.known_names(target)):
-                    raise DataError(f"'{text}' is no class of '{target}'", where=where, remedy=nearest(text, known))
+                self._require_known(text, target, where)
             return tuple(texts)
         try:
-            return tuple(float(text) for text in texts)
+            values = tuple(float(text) for text in texts)
         except ValueError:
             raise DataError(f"{texts} are not all numbers", where=f"{where}, '{row_id}'") from None
+        if not all(map(math.isfinite, values)):
+            raise DataError(
+                f"{texts} are not all finite",
+                where=f"{where}, '{row_id}'",
+                remedy="Usage Ignored, for a row without truth",
+            )
+        return values
+
+    def _require_known(self, text: str, target: str, where: str) -> None:
+        """A name, or several where a sample may have several or none."""
+        known = self.fmt.known_names(target)
+        if not known or text in known:
+            return
+        several = [t for t in self.fmt.names_in(text) if t] if self.fmt.separator else text.split()
+        odd = next((t for t in several if t not in known), None)
+        if self.fmt.choices or odd is not None or not (several or self.fmt.separator):
+            told = text if self.fmt.choices or odd is None else odd
+            of = f" of '{target}'" if self.fmt.choices else ""
+            raise DataError(f"'{told}' is no class{of}", where=where, remedy=nearest(told, known))
 
     def solution(self) -> Solution:
         for part in ("Public", "Private"):

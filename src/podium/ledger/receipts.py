@@ -82,8 +82,9 @@ def receipts(submissions: Submissions) -> list[Kept]:
 
 
 def twin(kept: Sequence[Kept], content: str, board: str) -> Kept | None:
-    """The first submission to that board with the same content."""
-    return next((k for k in kept if k.content == content and k.board == board), None)
+    """The first submission to that board with the same content, unless the board could not score it."""
+    same = (k for k in kept if k.content == content and k.board == board)
+    return next((k for k in same if k.receipt.status != "error"), None)
 
 
 def content_hash(file: Path) -> str:

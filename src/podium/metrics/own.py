@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -58,10 +59,20 @@ def _function(path: Path, name: str, where: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
+class _AsWritten(SourceFileLoader):
+    """Loads the text that is there now: compiled code would be taken for it after an edit within the same second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
 def _module(path: Path, where: str) -> ModuleType:
     if not path.is_file():
         raise ConfigError(f"there is no file {path}", where=where, expected="the Python file of your metric")
-    spec = importlib.util.spec_from_file_location(f"podium_own_{path.stem}", path)
+    name = f"podium_own_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_AsWritten(name, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

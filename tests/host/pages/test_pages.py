@@ -50,6 +50,15 @@ def test_everybody_reads_what_is_public_and_is_sent_to_the_login_for_the_rest(se
         assert board.index("alice") < board.index("bob")
 
 
+def test_numbers_too_large_for_the_record_are_refused(served):
+    _, port = served
+    browser, _ = logged_in(port, "alice")
+    csrf = secret(browser.get("/account"))
+    for path in ("/account/tokens/{}/revoke", "/c/cars/submissions/{}/cancel", "/c/cars/team/offers/{}"):
+        answer = browser.post(path.format(10**20), data={"csrf": csrf, "accept": "yes"})
+        assert answer.status_code == 422, path
+
+
 def test_no_page_needs_what_the_policy_forbids(served):
     _, port = served
     browser, _ = logged_in(port, "olga")

@@ -13,7 +13,7 @@ import pytest
 from hosting import House, call, client, serving, uploaded
 from podium.host.server import sse, uploads
 from podium.host.server.refusals import Forbidden, Refusal, Unknown
-from podium.host.server.standings import harmless
+from podium.host.server.standings import as_csv, harmless, standings
 from podium.host.server.submissions import hand_in, submission
 from podium.host.server.teams import rename
 
@@ -203,6 +203,34 @@ def test_failed_logins_are_slowed_down_for_the_name(tmp_path):
         assert (answer.status_code, answer.json()["message"]) == (429, "too many failed attempts; wait some minutes")
 
 
+def test_failures_of_others_at_an_address_lock_nobody_out(tmp_path):
+    house = House(tmp_path / "house", logins_a_quarter=3)
+    house.user("alice", password=PASSWORD)
+    with serving(house.host) as port, client(port) as http:
+        for n in range(10):
+            assert http.post("/api/login", json={"name": f"nobody{n}", "password": "wrong"}).status_code == 401
+        assert http.post("/api/login", json={"name": "alice", "password": PASSWORD}).status_code == 200
+        codes = [http.get("/api/me", headers={"authorization": f"Bearer wrong{n}"}).status_code for n in range(40)]
+        assert (codes[0], codes[-1]) == (401, 429)
+        right = {"authorization": f"Bearer {house.tokens['alice']}"}
+        assert http.get("/api/me", headers=right).status_code == 200
+
+
+def test_registrations_are_counted_and_one_too_many_makes_no_user(tmp_path):
+    house = House(tmp_path / "house", logins_a_quarter=1, registration="open")
+    with serving(house.host) as port, client(port) as http:
+        http.post("/api/login", json={"name": "carl", "password": "wrong"})  # the name has to wait
+        codes = []
+        for n in range(12):
+            http.cookies.clear()
+            given = {"name": "carl" if n == 0 else f"user{n}", "password": PASSWORD}
+            codes.append(http.post("/api/register", json=given).status_code)
+    assert codes[0] in (201, 429)
+    assert codes[-1] == 429
+    made = house.host.db.one("SELECT count(*) AS n FROM users")["n"]
+    assert made == codes.count(201)
+
+
 def test_requests_are_counted(tmp_path):
     house = House(tmp_path / "house", requests_a_minute=20)
     with serving(house.host) as port, client(port) as http:
@@ -221,9 +249,20 @@ def test_a_spreadsheet_runs_nothing_of_a_team_name(tmp_path):
     rename(house.host, house.hosted, house.users["alice"], '=HYPERLINK("http://evil","x")')
     with serving(house.host) as port, client(port) as http:
         text = http.get("/api/competitions/cars/board.csv").text
-    name = list(csv.reader(io.StringIO(text)))[1][2]
+    name, score = list(csv.reader(io.StringIO(text)))[1][2:5:2]
     assert name == '\'=HYPERLINK("http://evil","x")'
-    assert [harmless(c) for c in ("+1", "-1", "@x", "|x", "a=b", 5)] == ["'+1", "'-1", "'@x", "'|x", "a=b", 5]
+    assert float(score) > 0
+    assert [harmless(c) for c in ("+1", "-1", "@x", "|x", "a=b")] == ["'+1", "'-1", "'@x", "'|x", "a=b"]
+
+
+def test_a_negative_score_stays_a_number_in_the_file_of_the_board(tmp_path):
+    house = House(tmp_path / "house")
+    house.submit("alice")
+    house.grade()
+    with house.host.db.write() as db:
+        db.execute("UPDATE submissions SET shown = -0.12345")
+    text = as_csv(standings(house.host, house.hosted, None))
+    assert list(csv.reader(io.StringIO(text)))[1][4] == "-0.12345"
 
 
 # the live feed

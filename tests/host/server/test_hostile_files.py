@@ -45,6 +45,8 @@ HOSTILE = {
     "a gzip bomb": (lambda: gzip.compress(bytes(40 << 20)), "grows too much"),
     "a zip bomb": (lambda: zipped(("a.csv", bytes(40 << 20))), "grows too much"),
     "a zip in a zip": (lambda: zipped(("a.zip", zipped(("a.csv", "x")))), "expected: one CSV file"),
+    "a gzip bomb in a zip": (lambda: zipped(("a.csv", gzip.compress(bytes(40 << 20)))), "an archive in an archive"),
+    "a zip in a zip by another name": (lambda: zipped(("a.csv", zipped(("b.csv", "x")))), "an archive in an archive"),
     "several files": (lambda: zipped(("a.csv", "x"), ("b.csv", "x")), "the zip has 2 files"),
     "a link": (link, "has a link in it"),
     "an encrypted zip": (encrypted, "is encrypted"),

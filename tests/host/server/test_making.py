@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import struct
 import subprocess
@@ -79,15 +80,55 @@ def leak_sample(source, house):
     (source / "sample_submission.csv").write_text(text)
 
 
+def leak_tsv(source, house):
+    rows = [f"{i}.jpg\t{house.truth[i].sum()}\n" for i in house.ids]
+    (source / "areas.tsv").write_text("".join(rows))
+
+
+def leak_txt(source, house):  # the label first, in UTF-16
+    rows = [f"{house.truth[i].sum()} test/{i}.jpg\n" for i in house.ids]
+    (source / "areas.txt").write_text("".join(rows), encoding="utf-16")
+
+
+def leak_json(source, house):
+    found = {i: int(house.truth[i].sum()) for i in house.ids}
+    (source / "areas.json").write_text(json.dumps(found))
+
+
+def leak_nested(source, house):
+    found = [{"file": f"{i}.jpg", "area": int(house.truth[i].sum())} for i in house.ids]
+    (source / "areas.json").write_text(json.dumps(found, indent=1))
+
+
+def leak_label_file(source, house):
+    (source / "labels").mkdir()
+    (source / "labels" / f"{house.ids[0]}.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+
+
 @pytest.mark.parametrize(
     ("leak", "told"),
     [
         (leak_solution, "the solution itself is among the data"),
         (leak_mask, "an image beside that of the hidden sample"),
         (leak_row, "a table with 12 rows about hidden samples"),
+        (leak_tsv, "a text that says something of hidden samples"),
+        (leak_txt, "a text that says something of hidden samples"),
+        (leak_json, "a text that says something of hidden samples"),
+        (leak_nested, "a text that says something of hidden samples"),
+        (leak_label_file, "a file named after the hidden sample"),
         (leak_sample, "the sample submission has different values"),
     ],
-    ids=["the solution", "a mask", "a table", "the sample submission"],
+    ids=[
+        "the solution",
+        "a mask",
+        "a table",
+        "a tsv",
+        "a txt",
+        "a json",
+        "a json of lines",
+        "a label file",
+        "the sample submission",
+    ],
 )
 def test_labels_among_the_data_are_refused_and_nothing_is_left(host, tmp_path, leak, told):
     house = House(tmp_path / "house")
@@ -96,6 +137,19 @@ def test_labels_among_the_data_are_refused_and_nothing_is_left(host, tmp_path, l
         new_competition(host, "leaky", house.folder / "source", solution=house.folder / "solution.csv")
     assert not (host.competitions.folder / "leaky").exists()
     assert not list(host.competitions.folder.glob(".leaky*"))
+
+
+def test_lists_of_names_and_explanations_are_no_labels_and_what_is_closed_is_told(host, tmp_path):
+    house = House(tmp_path / "house")
+    source, ids = house.folder / "source", house.ids
+    (source / "test.txt").write_text("".join(f"{i}\n" for i in ids))
+    (source / "paths.txt").write_text("files:\n" + "".join(f"test/{i}.jpg\r\n" for i in ids))
+    (source / "split.json").write_text(json.dumps({"train": ["car0_01"], "test": ids}, indent=1))
+    (source / "split.txt").write_text("test: " + " ".join(ids) + "\n")
+    (source / "README.md").write_text(f"Images such as `{ids[0]}.jpg` are 24 pixels high.\n")
+    np.save(source / "extra.npy", np.arange(3))
+    made = new_competition(host, "fine", source, solution=house.folder / "solution.csv")
+    assert [r for r in made.remarks if r.startswith("not looked into: 1 .npy;")]
 
 
 def class_folders(folder, n=60, name="{k:03d}", exif=False, seed=0):

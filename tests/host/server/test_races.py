@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import sqlite3
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -238,3 +240,38 @@ def test_a_connection_without_a_request_is_ended(tmp_path, monkeypatch):
         silent.close(), slow.close()
         with client(port) as http:
             assert http.get("/").status_code == 200
+
+
+def test_threads_that_ended_leave_no_connection_open(house):
+    db = house.host.db
+
+    def opened():
+        return len([f for f in Path("/proc/self/fd").iterdir() if os.path.realpath(f) == str(db.path)])
+
+    before = opened()
+    for _ in range(30):
+        thread = threading.Thread(target=db.one, args=("SELECT 1",))
+        thread.start()
+        thread.join()
+    assert opened() < before + 5  # SQLite itself keeps a closed one or two to use them again
+    assert db.one("SELECT 1")[0] == 1  # those of threads that live are kept
+
+
+def test_of_two_changes_of_the_rules_none_is_lost(house, monkeypatch):
+    """Each reads, waits, and writes; a thread of the server and, with its own record of the files, the command line."""
+    from podium.host.server import competitions
+
+    real, other = competitions.write_atomic, competitions.Competitions(house.host.competitions.folder)
+
+    def slow(path, text):
+        time.sleep(0.1)
+        real(path, text)
+
+    monkeypatch.setattr(competitions, "write_atomic", slow)
+    changes = [(house.host.competitions, {"daily_limit": 7}), (house.host.competitions, {"team_size": 3})]
+    changes.append((other, {"final_picks": 4}))
+    threads = [threading.Thread(target=c.change_rules, args=("cars", change)) for c, change in changes]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    rules = house.hosted.rules
+    assert (rules.daily_limit, rules.team_size, rules.final_picks) == (7, 3, 4)

@@ -19,6 +19,7 @@ import pytest
 
 from hosting import House, client, serving, wait_graded
 from podium.errors import DataError, StorageError
+from podium.host.server import backup
 from podium.host.server.backup import back_up, restore
 from podium.host.server.host import Host
 from podium.host.server.quota import limits
@@ -166,6 +167,36 @@ def test_a_backup_while_serving_is_whole(tmp_path):
     assert not (tmp_path / "newer").exists()
 
 
+def test_a_backup_has_what_was_there_then_and_shares_no_file_that_is_edited(tmp_path, monkeypatch):
+    house = House(tmp_path / "house")
+    house.submit("alice")
+    folder, given_up = house.hosted.folder, house.host.blobs / ("0" * 64)
+    given_up.write_bytes(b"x")
+    share, copied = backup.share_file, tmp_path / "backup"
+
+    def vanishing(source, target):
+        given_up.unlink(missing_ok=True)  # an upload that is given up after the folder was listed
+        share(source, target)
+
+    monkeypatch.setattr(backup, "share_file", vanishing)
+    assert back_up(house.host, copied).submissions == 1
+    assert {p.name for p in (copied / "uploads").iterdir()} == {row["blob"] for row in house.host.db.all(BLOBS)}
+    before = (folder / "solution.csv").read_bytes()
+    for name in ("solution.csv", "rules.toml", "description.md", "competition.toml"):
+        with open(folder / name, "ab") as f:  # as editors do that write in place
+            f.write(b"# corrected")
+    inside = copied / "competitions" / "cars"
+    assert (inside / "solution.csv").read_bytes() == before
+    assert not [p for p in inside.glob("*.*") if p.read_bytes().endswith(b"# corrected")]
+    assert os.path.samefile(folder / "bundle.zip", inside / "bundle.zip")
+    (house.host.blobs / house.host.db.one(BLOBS)["blob"]).unlink()
+    with pytest.raises(DataError, match="the files of 1 submissions are not there"):
+        back_up(house.host, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+BLOBS = "SELECT blob FROM submissions"
+
 OWN = """
 import os, socket, time
 import numpy as np
@@ -218,8 +249,6 @@ def test_an_own_metric_is_kept_within_bounds(tmp_path, body, settings, status, t
         assert (found, told in error, detail in kept["error"]) == (status, True, True), (found, error, kept["error"])
         assert "car3_01" not in error
         (house.hosted.folder / "mine.py").write_text(OWN.format(body="pass"))  # and the next is graded
-        house.host.competitions._known.clear()
-        os.utime(house.hosted.folder / "competition.toml")
         house.submit("alice", seed=1)
         wait_graded(house, 60)
         assert outcome(house)[0] == "scored"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
+import string
+import time
 
 import pytest
 
-from hosting import SERVICE, call, client, raw, uploaded
+from hosting import SERVICE, House, call, client, raw, serving, uploaded
+from podium.host.server import uploads
+from podium.host.server.uploads import start_upload
 
 # addresses and headers
 
@@ -118,6 +123,16 @@ def test_an_address_is_for_one_download_and_its_rest(live):
         assert http.get(forged).status_code == 410
 
 
+def test_an_address_spelt_in_another_way_is_the_same_address(live):
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    with client(live.port, live.tokens["alice"]) as http:
+        where = http.post("/api/competitions/cars/files", json={"name": "sample_submission.csv"}).json()["url"]
+        address, name = where.rsplit("/", 1)
+        other = address[:-1] + letters[letters.index(address[-1]) ^ 1]  # the last letter has bits that say nothing
+        assert http.get(f"{other}/{name}").status_code == 200
+        assert http.get(where).status_code == 410
+
+
 # sizes and times
 
 
@@ -145,3 +160,43 @@ def test_bodies_that_are_no_request(live, body):
             answer = http.post(SERVICE + method, content=body)
             assert answer.status_code < 500, (method, answer.text)
         assert http.post("/api/login", content=body).status_code == 422
+
+
+def test_halves_of_characters_are_refused_and_numbers_too_large_too(live):
+    half = rb'{"competitionName": "\ud800", "search": "\ud800", "fileName": "\ud800", "contentLength": 1}'
+    with client(live.port, live.tokens["alice"]) as http:
+        for method in ("ListCompetitions", "GetCompetition", "StartSubmissionUpload", "\\ud800"):
+            assert http.post(SERVICE + method, content=half).status_code in (400, 404)
+        login = rb'{"name": "\ud800", "password": "\ud800"}'
+        assert http.post("/api/login", content=login).status_code in (400, 401, 422)
+    with client(live.port, live.tokens["olga"]) as http:
+        for rules in (rb'{"title": "\ud800"}', rb'{"\ud800": 1}'):
+            assert http.patch("/api/organiser/competitions/cars/rules", content=rules).status_code in (400, 422)
+        assert http.get("/api/organiser/competitions/cars/rules").status_code == 200
+
+
+def test_expired_uploads_are_removed_while_the_host_is_served(tmp_path, monkeypatch):
+    monkeypatch.setattr("podium.host.server.app.SWEEP_SECONDS", 0.05)
+    house = House(tmp_path / "house")
+    token = start_upload(house.host, house.hosted, house.user("alice"), "a.csv", 3)
+    house.put(token, b"abc")
+    house.clock.forward(hours=7)
+    with serving(house.host):
+        for _ in range(200):
+            if not list(house.host.blobs.iterdir()):
+                break
+            time.sleep(0.02)
+    assert not list(house.host.blobs.iterdir())
+
+
+def test_an_upload_is_given_up_before_the_disk_is_full(tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "LOOK", 300_000)
+    house = House(tmp_path / "house", spare_mb=10)
+    house.user("alice")
+    with serving(house.host) as port, client(port, house.tokens["alice"]) as http:
+        asked = http.post("/api/competitions/cars/uploads", json={"file_name": "a", "size": 10**6}).json()
+        real = shutil.disk_usage
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: real(path)._replace(free=9 * 2**20))
+        assert http.put(f"/api/uploads/{asked['token']}", content=b"x" * 10**6).status_code == 503
+        monkeypatch.setattr(shutil, "disk_usage", real)
+        assert http.put(f"/api/uploads/{asked['token']}", content=b"x" * 10**6).status_code == 201

@@ -157,3 +157,16 @@ def test_offers_are_seen_by_whom_they_concern(house):
     assert [len(offers(house.host, "cars", u)) for u in (alice, bob, eve)] == [1, 1, 0]
     with pytest.raises(Conflict, match="offered already"):
         propose_merge(house.host, house.hosted, alice, team_of(house.host, "cars", bob).id)
+
+
+def test_a_proposal_unmasks_nobody_on_an_anonymous_board(house):
+    house.rules(anonymous=True)
+    _, theirs = enter_all(house, "alice", "bob")
+    alice, bob = house.users["alice"], house.users["bob"]
+    assert propose_merge(house.host, house.hosted, alice, theirs.id).other_name == f"Team {theirs.id}"
+    (seen,) = offers(house.host, "cars", alice)
+    assert "bob" not in str(seen)
+    (asked,) = offers(house.host, "cars", bob)
+    assert (asked.team_name, asked.other_name) == ("alice", "bob")  # who proposes says who they are
+    house.rules(anonymous=False)
+    assert offers(house.host, "cars", alice)[0].other_name == "bob"

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from podium.host.pages.render import about, page, templates
 from podium.host.pages.route import Member, Onlooker, PageRoute, Sent, Visitor, back, text
 from podium.host.server import shares as sharing
+from podium.host.server.answers import Number
 from podium.host.server.downloads import download_token
 from podium.host.server.refusals import Refusal
 from podium.host.server.services import Of, TheHost
@@ -95,7 +96,7 @@ def publish(host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
 
 
 @router.post("/attempts/{number}/withdraw")
-def withdraw(number: int, host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
+def withdraw(number: Number, host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
     """Take one back."""
     sharing.withdraw(host, hosted, user, number)
     return back(f"/c/{hosted.slug}/attempts", "withdrawn")

@@ -12,6 +12,7 @@ from podium.host.pages.route import Member, PageRoute, Sent, back, text
 from podium.host.server import offers, teams
 from podium.host.server import submissions as subs
 from podium.host.server.accounts import User
+from podium.host.server.answers import Number
 from podium.host.server.quota import limits
 from podium.host.server.refusals import Refusal
 from podium.host.server.services import Of, TheHost, services_of
@@ -56,7 +57,7 @@ def pick(host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
 
 
 @router.post("/submissions/{number}/cancel")
-def cancel(number: int, host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
+def cancel(number: Number, host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
     """Take back what waits."""
     subs.cancel(host, number, user)
     return back(f"/c/{hosted.slug}/submissions", "cancelled")
@@ -102,7 +103,7 @@ def merge(host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
 
 
 @router.post("/team/offers/{number}")
-def answer(number: int, host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
+def answer(number: Number, host: TheHost, hosted: Of, user: Member, form: Sent) -> Response:
     """Accept, decline or withdraw."""
     accept = text(form, "accept") == "yes"
     offers.answer(host, hosted, user, number, accept)

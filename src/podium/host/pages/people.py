@@ -13,12 +13,17 @@ from fastapi.responses import RedirectResponse, Response
 from podium.host.pages.render import HERE, page, state
 from podium.host.pages.route import Member, OpenForm, PageRoute, Sent, Visitor, back, text
 from podium.host.server.accounts import User
+from podium.host.server.answers import Number
 from podium.host.server.api_page import STYLE_PATH
 from podium.host.server.client_env import client_env
+from podium.host.server.kaggle_api import base_of
 from podium.host.server.refusals import Refusal, TooMany, Unauthorised, Unknown
-from podium.host.server.rest_people import address_of, register_user, set_cookie
+from podium.host.server.rest_people import address_of, set_cookie
 from podium.host.server.services import COOKIE, TheHost, TheServices
 from podium.host.server.standings import my_standing, standings
+
+TUNNEL = "http://localhost:8765"
+"""Where the kaggle command finds a host that is behind a TLS proxy."""
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -90,9 +95,7 @@ def register(request: Request, services: TheServices, form: OpenForm) -> Respons
     """Become a user."""
     name, password = text(form, "name")[:60], text(form, "password")[:200]
     try:
-        services.requests.take(f"register {address_of(request)}")
-        register_user(services.host, name, password)
-        cookie, _ = services.log_in(name, password, address_of(request))
+        cookie, _ = services.register(name, password, address_of(request))
     except Refusal as error:
         known: dict[str, Any] = {"next": "/", "error": error.message, "name": name, "register": True}
         return page(request, "login.html", error.status, **known)
@@ -122,7 +125,7 @@ def new_token(request: Request, host: TheHost, user: Member, form: Sent) -> Resp
 
 
 @router.post("/account/tokens/{number}/revoke")
-def revoke(number: int, host: TheHost, user: Member, form: Sent) -> Response:
+def revoke(number: Number, host: TheHost, user: Member, form: Sent) -> Response:
     """End a token."""
     host.accounts.revoke(user, host.now(), number)
     return back("/account", "revoked")
@@ -148,9 +151,11 @@ def _moment(value: Any) -> datetime:
 
 def _account(request: Request, host: TheHost, user: User, token: str) -> dict[str, Any]:
     """Tokens, a new one if there is, and the lines for the kaggle command."""
-    address = f"http://{request.url.netloc}"
-    lines = client_env(user.name, address, token)
-    return {"tokens": _tokens(host, user), "token": token, "address": address, "lines": lines}
+    address = base_of(request)
+    encrypted = address.startswith("https:")  # which the kaggle command does not speak to a host of one's own
+    lines = client_env(user.name, TUNNEL if encrypted else address, token)
+    known = {"tokens": _tokens(host, user), "token": token, "address": address, "lines": lines}
+    return known | {"tunnel": encrypted}
 
 
 def _ours(path: str) -> str:

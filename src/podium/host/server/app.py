@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -21,6 +22,9 @@ from podium.host.server.guard import App, Guard
 from podium.host.server.host import Host
 from podium.host.server.refusals import Refusal
 from podium.host.server.services import Services
+from podium.host.server.uploads import sweep
+
+SWEEP_SECONDS = 3600.0
 
 log = logging.getLogger("podium.host")
 
@@ -39,8 +43,10 @@ def make_app(host: Host, *, grade: bool = True) -> App:
             graders.start()
         feeding = asyncio.create_task(feed.run())
         feeding.add_done_callback(_fed)
+        sweeping = asyncio.create_task(_sweep(host))
         yield
         feeding.cancel()
+        sweeping.cancel()
         if graders:
             graders.stop()
 
@@ -52,6 +58,7 @@ def make_app(host: Host, *, grade: bool = True) -> App:
     app.add_exception_handler(PodiumError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(UnicodeEncodeError, _no_text)
     app.add_exception_handler(Exception, _broken)
 
     @app.get("/docs", include_in_schema=False)
@@ -63,12 +70,27 @@ def make_app(host: Host, *, grade: bool = True) -> App:
 
 def failure(status: int, message: str) -> Response:
     """An error as the kaggle client reads it: what is in ``message`` is printed."""
-    return JSONResponse({"code": status, "message": message}, status)
+    return JSONResponse({"code": status, "message": _whole(message)}, status)
+
+
+def _whole(text: str) -> str:
+    """A text that may quote halves of characters, without them."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _fed(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception():
         log.error("the live feed ended", exc_info=task.exception())
+
+
+async def _sweep(host: Host) -> None:
+    """Remove expired uploads every hour."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            await run_in_threadpool(sweep, host)
+        except (PodiumError, OSError) as error:
+            log.error("expired uploads are not removed: %s", error)
 
 
 async def _refused(_: Request, error: Exception) -> Response:
@@ -83,7 +105,11 @@ async def _refused(_: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-    return failure(422, told[:1000].encode("utf-8", "replace").decode())
+    return failure(422, told[:1000])
+
+
+async def _no_text(_: Request, error: Exception) -> Response:
+    return failure(400, "a text with half of a character in it")
 
 
 async def _plain(_: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -9,9 +10,12 @@ from pathlib import Path
 
 from podium.errors import DataError, StorageError
 from podium.files import building, is_complete, share_file
+from podium.host.server.competitions import BUNDLE, DATA, TRUTH
+from podium.host.server.database import Row
 from podium.host.server.host import CONFIG, DATABASE, KEY, Host
 
-FOLDERS = ("competitions", "uploads")
+UPLOADS = "uploads"
+FOLDERS = ("competitions", UPLOADS)
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,11 @@ class Backup:
 def back_up(host: Host, target: Path) -> Backup:
     """Write a backup, while the host is served: the database first, then all files that it names.
 
-    Files that are never written into are linked where that is possible, not copied.
+    Submitted files and the data for competitors, which nobody writes into, are linked where that is possible; rules,
+    solutions and descriptions, which organisers edit in place, are copied.
 
     Raises:
+        DataError: if a submitted file is not there.
         StorageError: if ``target`` is there already, or cannot be written.
     """
     if target.exists():
@@ -42,11 +48,8 @@ def back_up(host: Host, target: Path) -> Backup:
             os.chmod(draft / KEY, 0o600)
         for name in FOLDERS:
             _copy(host.folder / name, draft / name)
-    found = Host(target)
-    row = found.db.one("SELECT count(*) AS n, total(bytes) AS size FROM submissions")
-    found.db.close()
-    assert row is not None
-    return Backup(target, row["n"], int(row["size"]))
+        rows = _require_all(draft, host.folder, f"put them back into {host.blobs}")
+    return Backup(target, len(rows), sum(r["bytes"] for r in rows))
 
 
 def restore(backup: Path, target: Path) -> Backup:
@@ -67,14 +70,25 @@ def restore(backup: Path, target: Path) -> Backup:
         for name in FOLDERS:
             if (backup / name).is_dir():
                 shutil.copytree(backup / name, draft / name, dirs_exist_ok=True)
-        host = Host(draft)
-        rows = host.db.all("SELECT id, blob, bytes FROM submissions")
-        lost = [r["id"] for r in rows if not (host.blobs / r["blob"]).is_file()]
-        host.db.close()
-        if lost:
-            what = f"the files of {len(lost)} submissions are not there, of {lost[0]} for one"
-            raise DataError(what, where=backup, expected="every file that its database names", remedy="another backup")
+        rows = _require_all(draft, backup, "another backup")
     return Backup(target, len(rows), sum(r["bytes"] for r in rows))
+
+
+def _require_all(folder: Path, where: Path, remedy: str) -> list[Row]:
+    """The submissions of a copied host; every file that its database names must be there.
+
+    Args:
+        where: What it was copied from.
+        remedy: What to do if one is not.
+    """
+    host = Host(folder)
+    rows = host.db.all("SELECT id, blob, bytes FROM submissions")
+    lost = [r["id"] for r in rows if not (host.blobs / r["blob"]).is_file()]
+    host.db.close()
+    if lost:
+        what = f"the files of {len(lost)} submissions are not there, of {lost[0]} for one"
+        raise DataError(what, where=where, expected="every file that its database names", remedy=remedy)
+    return rows
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -86,4 +100,19 @@ def _copy(source: Path, target: Path) -> None:
             (here / folder).mkdir()
         for name in names:
             if not name.startswith("."):
-                share_file(Path(root) / name, here / name)
+                _take(Path(root) / name, here / name, Path(root, name).relative_to(source.parent).parts)
+
+
+def _take(file: Path, target: Path, parts: tuple[str, ...]) -> None:
+    """A link to what is replaced at most; a copy of what may be edited in place.
+
+    Args:
+        parts: Of its path below the host's folder.
+    """
+    if parts[0] == UPLOADS:
+        with contextlib.suppress(FileNotFoundError):  # one that was given up; those that count are counted at the end
+            share_file(file, target)
+    elif parts[2:3] in ((DATA,), (BUNDLE,), (TRUTH,)):
+        share_file(file, target)
+    else:
+        shutil.copy2(file, target)

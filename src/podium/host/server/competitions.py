@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import threading
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from functools import cached_property
 from pathlib import Path
 
 from podium.data.competition import Competition
-from podium.errors import DataError
-from podium.files import is_complete, write_atomic
+from podium.errors import DataError, PodiumError
+from podium.files import is_complete, locked, write_atomic
 from podium.host.server.refusals import Unknown
 from podium.host.server.spec import Rules
 from podium.metrics import METRICS
+
+log = logging.getLogger("podium.host")
 
 SPEC, RULES, DESCRIPTION, SOLUTION = "competition.toml", "rules.toml", "description.md", "solution.csv"
 DATA, BUNDLE, TRUTH = "data", "bundle.zip", "truth"
@@ -126,13 +129,26 @@ class Competitions:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._known: dict[str, tuple[object, Hosted]] = {}
+        self._told: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def list(self) -> list[Hosted]:
-        """Those that are whole, by slug."""
+        """Those that are whole, by slug; one that somebody's edit made unreadable is left out, and the log says why."""
         if not self.folder.is_dir():
             return []
-        return [self.get(f.name) for f in sorted(self.folder.iterdir()) if SLUG.fullmatch(f.name) and is_complete(f)]
+        names = sorted(f.name for f in self.folder.iterdir() if SLUG.fullmatch(f.name) and is_complete(f))
+        return [hosted for hosted in map(self._readable, names) if hosted]
+
+    def _readable(self, slug: str) -> Hosted | None:
+        try:
+            found = self.get(slug)
+        except (PodiumError, OSError) as error:
+            if self._told.get(slug) != str(error):  # once, not with every page
+                self._told[slug] = str(error)
+                log.error("%s is left out: %s", slug, error)
+            return None
+        self._told.pop(slug, None)
+        return found
 
     def get(self, slug: str) -> Hosted:
         """A competition as its files say now.
@@ -158,9 +174,10 @@ class Competitions:
         Raises:
             ConfigError: if they do not go together.
         """
-        hosted = self.get(slug)
-        rules = hosted.rules.with_overrides(changes)
-        write_atomic(hosted.folder / RULES, rules.to_toml(rule_comments()))
+        folder = self.get(slug).folder
+        with locked(folder / f".{RULES}.lock", wait=lambda: None):  # of two changes none is lost
+            rules = Rules.load(folder / RULES).with_overrides(changes)
+            write_atomic(folder / RULES, rules.to_toml(rule_comments()))
         with self._lock:
             self._known.pop(slug, None)
         return self.get(slug)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -31,7 +32,8 @@ class Database:
     def __init__(self, path: Path, timeout: float = 30.0) -> None:
         self.path, self.timeout = path, timeout
         self._own, self._writing = threading.local(), threading.Lock()
-        self._all: list[sqlite3.Connection] = []
+        self._all: list[tuple[weakref.ref[threading.Thread], sqlite3.Connection]] = []
+        self._opening = threading.Lock()
         with locked(path.with_name(path.name + ".lock"), wait=lambda: None):
             self._migrate()
 
@@ -83,7 +85,7 @@ class Database:
     def close(self) -> None:
         """Close the connections of all threads; nobody may use them any more."""
         while self._all:
-            self._all.pop().close()
+            self._all.pop()[1].close()
         self._own = threading.local()
 
     def _connection(self) -> sqlite3.Connection:
@@ -93,8 +95,21 @@ class Database:
             db.row_factory = sqlite3.Row
             db.execute("PRAGMA foreign_keys = ON")
             self._own.db = db
-            self._all.append(db)
+            with self._opening:
+                self._close_those_of_ended_threads()
+                self._all.append((weakref.ref(threading.current_thread()), db))
         return db
+
+    def _close_those_of_ended_threads(self) -> None:
+        """A server's threads come and go; each new one sees to it that the old ones' connections are not left open."""
+        left = []
+        for thread, db in self._all:
+            owner = thread()
+            if owner is not None and owner.is_alive():
+                left.append((thread, db))
+            else:
+                db.close()
+        self._all = left
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

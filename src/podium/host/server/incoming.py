@@ -21,6 +21,9 @@ LARGEST = int(os.environ.get("PODIUM_EXPANDED_MB", "4096")) * 2**20
 MOST_MASKS = 200_000
 """Members of a zip of masks."""
 
+GZIP, ZIPS = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
+ARCHIVES = (GZIP, *ZIPS)
+
 _CHUNK = 1 << 20
 
 
@@ -33,7 +36,7 @@ def opened(file: Path, name: str, masks: bool = False) -> Iterator[Path]:
     """
     with open(file, "rb") as f:
         start = f.read(4)
-    if start[:4] == b"PK\x03\x04" or start[:4] == b"PK\x05\x06":
+    if start.startswith(ZIPS):
         with _archive(file, name) as z:
             members = _checked(z, name)
             if masks:
@@ -43,7 +46,7 @@ def opened(file: Path, name: str, masks: bool = False) -> Iterator[Path]:
             with tempfile.TemporaryDirectory(prefix="podium-grade-") as folder:
                 yield _only(z, members, name, Path(folder) / "submission.csv")
         return
-    if start[:2] == b"\x1f\x8b":
+    if start.startswith(GZIP):
         _require_sane_gzip(file, name)
     yield file
 
@@ -82,13 +85,15 @@ def _only(z: zipfile.ZipFile, members: list[zipfile.ZipInfo], name: str, target:
     if len(members) != 1 or members[0].filename.lower().endswith((".zip", ".gz", ".tar", ".7z")):
         raise SubmissionError(f"the zip has {len(members)} files", where=name, expected="one CSV file")
     with z.open(members[0]) as source, open(target, "wb") as out:
-        _copy(source, out, name, target)
+        _copy(source, out, name)
     return target
 
 
-def _copy(source: IO[bytes], out: IO[bytes], name: str, target: Path) -> None:
+def _copy(source: IO[bytes], out: IO[bytes], name: str) -> None:
     size = 0
     while chunk := source.read(_CHUNK):
+        if not size and chunk.startswith(ARCHIVES):  # whatever its name: readers go by these bytes
+            raise SubmissionError("an archive in an archive", where=name, expected="one CSV file")
         size += len(chunk)
         if size > LARGEST:
             raise _bomb(name)

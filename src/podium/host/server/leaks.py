@@ -1,4 +1,5 @@
-"""Seeing to it that what competitors get holds no label of the hidden part: in files, tables, names, order or times."""
+"""Seeing to it that what competitors get holds no label of the hidden part: in files, tables, texts, names, order or
+times."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from podium.data.layout import scan
 from podium.data.samples import list_samples
 from podium.errors import DataError
 from podium.formats import rle
+from podium.host.server.text_leaks import require_silent_files
 from podium.host.solution import Solution
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
@@ -27,14 +29,26 @@ def require_no_labels(spec: Competition, data: Path, hidden: Solution, solution:
     """What may betray hidden labels all the same, for the organiser to judge.
 
     Raises:
-        DataError: for a label of the hidden part in a file, in a table, in a name, in the order of the names, in times
-            or in EXIF.
+        DataError: for a label of the hidden part in a file, in a table, in a text, in a name, in the order of the
+            names, in times or in EXIF.
     """
     _require_no_copy(data, solution)
     _require_no_masks(spec, data, hidden)
-    _require_no_rows(spec, data, hidden)
+    spelt, layout = _spelt(spec, hidden), scan(data)
+    _require_no_rows(spec, layout.tables, spelt)
     _require_silent_names(spec, hidden)
-    return list(_betrayals(spec, data, hidden))
+    found = list_samples(spec, data)
+    seen = {p.resolve() for s in (*found.train, *found.test) for p in s.views or (s.image,)}
+    rest = [p for p in sorted(data.rglob("*")) if p.is_file() and p.suffix.lower() not in ENDINGS]
+    rest = [p for p in rest if p.resolve() not in seen and p.relative_to(data).as_posix() not in layout.tables]
+    return [*require_silent_files(rest, data, spelt), *_betrayals(spec, data, hidden)]
+
+
+def _spelt(spec: Competition, hidden: Solution) -> dict[str, set[str]]:
+    """Of each hidden id how it, or its rows, may be written."""
+    form = spec.submission
+    classes = form.classes if "{class}" in form.id else [""]
+    return {id: {id, *(form.row_id(id, c) if c else form.row_id(id) for c in classes)} for id in hidden.ids}
 
 
 def _require_no_copy(data: Path, solution: Path) -> None:
@@ -68,13 +82,11 @@ def _require_no_masks(spec: Competition, data: Path, hidden: Solution) -> None:
             )
 
 
-def _require_no_rows(spec: Competition, data: Path, hidden: Solution) -> None:
+def _require_no_rows(spec: Competition, found: dict[str, pl.DataFrame], spelt: dict[str, set[str]]) -> None:
     """No table has rows about hidden samples, but the sample submission, which says one thing about all."""
-    form, ids = spec.submission, set(hidden.ids)
-    spelt = {id: {id, form.row_id(id, form.classes[0]) if "{class}" in form.id else form.row_id(id)} for id in ids}
-    every = set().union(*spelt.values())
+    form, every = spec.submission, set().union(*spelt.values())
     allowed = {spec.data.sample_submission, *([spec.data.inputs_csv] if isinstance(spec.data.inputs_csv, str) else [])}
-    for name, table in scan(data).tables.items():
+    for name, table in found.items():
         column = next((c for c in table.columns if len(every & set(table[c].to_list()))), None)
         if column is None:
             continue

@@ -72,7 +72,7 @@ class Marker:
         self._known.clear()
 
     def _truth(self, folder: Path) -> tuple[Competition, Metric, Solution]:
-        stamp = tuple((folder / n).stat().st_mtime_ns for n in (SPEC, SOLUTION))
+        stamp = _stamp(folder)
         known = self._known.get(folder)
         if known is None or known[0] != stamp:
             spec = Competition.load(folder / SPEC)
@@ -82,6 +82,13 @@ class Marker:
             metric = get_metric(spec.metric, folder=folder, parts=spec.parts)
             known = self._known[folder] = stamp, spec, metric, _solution(folder, fmt)
         return known[1:]
+
+
+def _stamp(folder: Path) -> object:
+    """Another one after any change of what scores depend on: the spec, the solution, the code of an own metric."""
+    code = sorted(folder.glob("*.py"))
+    stats = [(path.name, path.stat()) for path in (folder / SPEC, folder / SOLUTION, *code)]
+    return tuple((name, s.st_mtime_ns, s.st_size, s.st_ino) for name, s in stats)
 
 
 def _solution(folder: Path, fmt: SubmissionFormat) -> Solution:

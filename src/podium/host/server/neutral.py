@@ -1,4 +1,6 @@
-"""Copies of images that say nothing but their pixels: no time, no camera, no place, no comment; pixels stay exact."""
+"""Copies that say when nothing was written and, of JPEG and PNG, nothing but their pixels, which stay exact: no time,
+no camera, no place, no comment. Other kinds of files (TIFF, WebP, GIF, DICOM, tables) are copied with all they hold.
+"""
 
 from __future__ import annotations
 

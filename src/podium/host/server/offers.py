@@ -12,6 +12,7 @@ from podium.host.server.competitions import Hosted
 from podium.host.server.database import Row
 from podium.host.server.host import Host
 from podium.host.server.refusals import Conflict, Forbidden, Unknown
+from podium.host.server.standings import team_name
 from podium.host.server.teams import (
     Team,
     competition_of,
@@ -87,7 +88,11 @@ def propose_merge(host: Host, hosted: Hosted, user: User, other: int) -> Offer:
 
 
 def offers(host: Host, slug: str, user: User) -> list[Offer]:
-    """The open invitations and proposals that concern a user or their team."""
+    """The open invitations and proposals that concern a user or their team.
+
+    Who offers does so by name; who is asked to merge keeps on an anonymous board the name that it has there.
+    """
+    hosted = host.competitions.get(slug)
     mine = team_of(host, slug, user)
     rows = host.db.all(
         """SELECT offers.*, a.name AS team_name, b.name AS other_name, users.name AS user_name FROM offers
@@ -97,7 +102,7 @@ def offers(host: Host, slug: str, user: User) -> list[Offer]:
            ORDER BY offers.id""",
         slug, user.id, mine.id if mine else -1,
     )  # fmt: skip
-    return [_as_offer(row) for row in rows]
+    return [_as_offer(row, _asked(host, hosted, user, row)) for row in rows]
 
 
 def answer(host: Host, hosted: Hosted, user: User, offer: int, accept: bool) -> Team | None:
@@ -208,8 +213,11 @@ def _offer(
     return int(done.lastrowid or 0)
 
 
-def _as_offer(row: Row) -> Offer:
+def _asked(host: Host, hosted: Hosted, viewer: User, row: Row) -> str:
+    return "" if row["other"] is None else team_name(host, hosted, viewer, row["other"], row["other_name"])
+
+
+def _as_offer(row: Row, asked: str) -> Offer:
     return Offer(
-        row["id"], row["kind"], row["team"], row["team_name"], row["user"], row["user_name"] or "",
-        row["other"], row["other_name"] or "",
-    )  # fmt: skip
+        row["id"], row["kind"], row["team"], row["team_name"], row["user"], row["user_name"] or "", row["other"], asked
+    )

@@ -8,7 +8,6 @@ from podium.host.server import answers as a
 from podium.host.server import offers as offering
 from podium.host.server import teams
 from podium.host.server.accounts import SESSION, Session, User
-from podium.host.server.refusals import Forbidden
 from podium.host.server.rest import FAILURES
 from podium.host.server.services import COOKIE, Of, Somebody, TheHost, TheServices
 
@@ -24,19 +23,7 @@ def me(user: Somebody) -> User:
 @router.post("/register", tags=["accounts"], status_code=201)
 def register(services: TheServices, given: a.Credentials, request: Request, response: Response) -> a.LoggedIn:
     """Become a user, where the host is open to all; logs in."""
-    register_user(services.host, given.name, given.password)
-    return _logged_in(response, request, *services.log_in(given.name, given.password, address_of(request)))
-
-
-def register_user(host: TheHost, name: str, password: str) -> User:
-    """A new user of an open host.
-
-    Raises:
-        Refusal: if the host is closed, the name is taken or the password too short.
-    """
-    if host.config.registration != "open":
-        raise Forbidden("registration is closed", remedy="ask the organisers for a login")
-    return host.accounts.add(name, host.now(), password=password)
+    return _logged_in(response, request, *services.register(given.name, given.password, address_of(request)))
 
 
 @router.post("/login", tags=["accounts"])

@@ -124,4 +124,7 @@ CREATE TABLE events (
 
 _EVENTS_BY_KIND = "CREATE INDEX events_of_kinds ON events (competition, kind, id)"
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _EVENTS_BY_KIND)
+_CLAIMS = "ALTER TABLE submissions ADD COLUMN claim TEXT NOT NULL DEFAULT ''"
+"""Of which grading an answer is: a random text for each; the answer of an older one is dropped."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _EVENTS_BY_KIND, _CLAIMS)

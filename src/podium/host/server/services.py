@@ -23,6 +23,9 @@ from podium.host.server.throttle import Throttle
 COOKIE = "podium_session"
 CSRF_HEADER = "x-csrf-token"
 
+MANY_BEHIND = 10
+"""Times as many failures of an address as of a name: a whole class may sit behind one."""
+
 MOST_FILES = 6
 """Uploads and downloads that use the disk at the same moment, in threads of their own: pages do not wait for them."""
 
@@ -35,6 +38,7 @@ class Services:
     downloads: Downloads = field(init=False)
     requests: Throttle = field(init=False)
     failures: Throttle = field(init=False)
+    failures_of_address: Throttle = field(init=False)
     arriving: Counter[str] = field(default_factory=Counter)
     disk: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MOST_FILES))
 
@@ -43,6 +47,7 @@ class Services:
         self.downloads = Downloads(self.host)
         self.requests = Throttle(config.requests_a_minute, 60)
         self.failures = Throttle(config.logins_a_quarter, 15 * 60)
+        self.failures_of_address = Throttle(config.logins_a_quarter * MANY_BEHIND, 15 * 60)
 
     def log_in(self, name: str, password: str, address: str) -> tuple[str, Session]:
         """The cookie and session of a user; slowed down for a name and an address after failures.
@@ -51,15 +56,28 @@ class Services:
             Unauthorised: if name and password do not belong together.
             TooMany: after too many failures.
         """
-        keys = (f"name {name.casefold()[:60]}", f"address {address}")
-        for key in keys:
-            self.failures.allow(key)
+        key = f"name {name.casefold()[:60]}"
+        self.failures.allow(key)
+        self.failures_of_address.allow(address)
         try:
             return self.host.accounts.log_in(name, password, self.host.now())
         except Unauthorised:
-            for key in keys:
-                self.failures.take(key)
+            self.failures_of_address.take(address)
+            self.failures.take(key)
             raise
+
+    def register(self, name: str, password: str, address: str) -> tuple[str, Session]:
+        """A new user of an open host, and their session; an address may make so many as it may fail to log in.
+
+        Raises:
+            Refusal: if the host is closed, the name is taken or the password too short.
+            TooMany: after too many others; then there is no new user.
+        """
+        if self.host.config.registration != "open":
+            raise Forbidden("registration is closed", remedy="ask the organisers for a login")
+        self.failures_of_address.take(f"register {address}")
+        self.host.accounts.add(name, self.host.now(), password=password)
+        return self.host.accounts.log_in(name, password, self.host.now())
 
     def user(self, request: Request) -> User | None:
         """Who asks: by token, key or session; None if nobody says so.
@@ -85,8 +103,6 @@ class Services:
         return found
 
     def _by_header(self, header: str, address: str) -> User:
-        key = f"token {address}"
-        self.failures.allow(key)
         kind, _, value = header.partition(" ")
         user = None
         if kind.lower() == "bearer":
@@ -94,8 +110,8 @@ class Services:
         elif kind.lower() == "basic":
             name, password = _basic(value)
             user = self.host.accounts.of_key(name, password)
-        if user is None:
-            self.failures.take(key)
+        if user is None:  # only now: what is valid is not locked out by others' failures from the same address
+            self.failures_of_address.take(f"token {address}")
             raise Unauthorised("the token is not valid", remedy="ask the organisers for one")
         return user
 

@@ -107,7 +107,8 @@ def server(host: Host, bind: str = "127.0.0.1", port: int = 8765, **settings: An
     """A server that is not running yet."""
     config = uvicorn.Config(
         make_app(host), host=bind, port=port, http=Protocol, ws="none", log_level="info", server_header=False,
-        date_header=True, timeout_keep_alive=20, h11_max_incomplete_event_size=2**16, proxy_headers=False,
+        date_header=True, timeout_keep_alive=20, h11_max_incomplete_event_size=2**16,
+        proxy_headers=host.config.proxy, forwarded_allow_ips=["127.0.0.1", "::1"],
         timeout_graceful_shutdown=3, **settings,
     )  # fmt: skip
     for name in ("uvicorn.access", "uvicorn.error", "podium.host"):

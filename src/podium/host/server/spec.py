@@ -20,6 +20,11 @@ class HostConfig(Config):
     hosts: list[str] = Field(
         ["localhost", "127.0.0.1"], description="names and addresses that it answers to; requests for others get 421"
     )
+    proxy: bool = Field(
+        False,
+        description="a TLS proxy on this machine passes requests on: what it says in X-Forwarded-For and "
+        "X-Forwarded-Proto is believed, of 127.0.0.1 alone",
+    )
     registration: Literal["open", "closed"] = Field(
         "closed", description="open: anyone who reaches the page may register; closed: podium host user add"
     )
@@ -32,7 +37,9 @@ class HostConfig(Config):
     spare_mb: int = Field(512, ge=0, description="uploads are refused when less than this is free on the disk")
     upload_seconds: int = Field(3600, ge=10, description="time that one upload may take")
     requests_a_minute: int = Field(600, ge=10, description="requests of one user or address")
-    logins_a_quarter: int = Field(10, ge=1, description="failed logins to one name within 15 minutes")
+    logins_a_quarter: int = Field(
+        10, ge=1, description="failed logins to one name within 15 minutes; of one address ten times as many"
+    )
 
 
 class Rules(Config):

@@ -98,24 +98,25 @@ def masked(number: int) -> str:
 
 
 def as_csv(rows: Sequence[Standing]) -> str:
-    """The board as a file; no cell can be taken for a formula by a spreadsheet."""
+    """The board as a file; no name can be taken for a formula by a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ("Rank", "TeamId", "TeamName", "LastSubmissionDate", "Score", "SubmissionCount", "TeamMemberUserNames")
     )
     for row in rows:
-        cells = (row.rank or "", row.team, row.name, f"{row.at:%Y-%m-%d %H:%M:%S}", row.score_text, row.entries)
-        writer.writerow([harmless(c) for c in (*cells, ",".join(row.members))])
+        name, members = harmless(row.name), harmless(",".join(row.members))
+        when = f"{row.at:%Y-%m-%d %H:%M:%S}"
+        writer.writerow((row.rank or "", row.team, name, when, row.score_text, row.entries, members))
     return text.getvalue()
 
 
-def harmless(cell: object) -> object:
-    """A cell that no spreadsheet runs.
+def harmless(cell: str) -> str:
+    """A text that no spreadsheet runs.
 
     Source: OWASP, CSV injection.
     """
-    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%"):
+    if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%"):
         return "'" + cell
     return cell
 
@@ -147,8 +148,8 @@ def _board(host: Host, hosted: Hosted, private: bool) -> list[Standing]:
 def _entries(db: sqlite3.Connection, hosted: Hosted) -> dict[int, list[Row]]:
     """The submissions of each team that rank, the oldest first."""
     rows = db.execute(
-        """SELECT * FROM submissions WHERE competition = ? AND shown IS NOT NULL AND late = 0
-           AND status IN ('scored', 'queued', 'grading') ORDER BY id""",
+        """SELECT * FROM submissions WHERE competition = ? AND late = 0 AND shown IS NOT NULL
+           AND private IS NOT NULL AND status IN ('scored', 'queued', 'grading') ORDER BY id""",
         (hosted.slug,),
     )
     of: dict[int, list[Row]] = defaultdict(list)

@@ -185,7 +185,8 @@ def rescore(host: Host, hosted: Hosted, user: User | None = None) -> int:
         raise Forbidden("only organisers may have submissions graded anew")
     with host.db.write() as db:
         done = db.execute(
-            "UPDATE submissions SET status = 'queued' WHERE competition = ? AND status IN ('scored', 'failed')",
+            "UPDATE submissions SET status = 'queued' "
+            "WHERE competition = ? AND status IN ('grading', 'scored', 'failed')",  # grading: by the old truth
             (hosted.slug,),
         )
         host.events.add(db, host.now(), hosted.slug, "board")

@@ -7,13 +7,14 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import sqlite3
 import unicodedata
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO
 
-from podium.errors import storage_error
+from podium.errors import StorageError, storage_error
 from podium.host.server.accounts import User
 from podium.host.server.competitions import Hosted
 from podium.host.server.database import Row
@@ -26,6 +27,9 @@ from podium.host.server.tokens import hash_of, new_token
 VALID = timedelta(hours=6)
 MOST_OPEN = 20
 """Uploads that a user may have begun and not handed in; the next one takes the place of the oldest."""
+
+LOOK = 64 * 2**20
+"""Bytes of an upload after which the disk is looked at again."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -93,9 +97,11 @@ class Arrival:
 
     def write(self, data: bytes) -> None:
         """The next bytes."""
-        self._size += len(data)
+        before, self._size = self._size, self._size + len(data)
         if self._size > self.declared:
             raise Refusal(f"more bytes than the {self.declared:,} that were declared", status=413)
+        if before // LOOK != self._size // LOOK:  # several uploads may have been let in beside each other
+            require_spare(self.host)
         self._sha.update(data)
         try:
             self._file.write(data)
@@ -123,6 +129,16 @@ class Arrival:
         with contextlib.suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
+
+
+def require_spare(host: Host) -> None:
+    """Stop before the disk is full.
+
+    Raises:
+        StorageError: if less than ``spare_mb`` is free.
+    """
+    if shutil.disk_usage(host.folder).free < host.config.spare_mb * 2**20:
+        raise StorageError("the disk is nearly full", where="the host")
 
 
 def _keep_names(folder: Path) -> None:
