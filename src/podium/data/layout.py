@@ -17,9 +17,11 @@ from podium.errors import DataError
 from podium.formats import masks, tables
 
 MASK_WORDS = re.compile(
-    r"mask|label|annot|truth|(^|[^a-z])(gts?|segs?)([^a-z]|$)|segm|target|(^|[^a-z])manual", re.IGNORECASE
+    r"mask|(?<!un)(?<!un_)label|annot|truth|(^|[^a-z])(gts?|segs?|anns?|lbls?)([^a-z]|$)|segm|target|semantic|"
+    r"(^|[^a-z])(manual|anno)",
+    re.IGNORECASE,
 )
-TEST_WORDS = re.compile(r"(^|[^a-z])test", re.IGNORECASE)
+TEST_WORDS = re.compile(r"(^|[^a-z])test|(^|/)(images|labels)ts(/|$)", re.IGNORECASE)
 VAL_WORDS = re.compile(r"(^|[^a-z])val(id|idation)?([^a-z]|$|annot|mask|label|image|gt)", re.IGNORECASE)
 _TRAIN_WORDS = re.compile(r"(^|[^a-z])train", re.IGNORECASE)
 _LITTER = re.compile(r"^(\..*|__macosx|thumbs?|thumbnails?|\$recycle\.bin|@eadir)$", re.IGNORECASE)
@@ -282,7 +284,7 @@ def _affix(images: Iterable[str], masks_stems: Iterable[str]) -> tuple[str, str]
 def _pair_within(folder: ImageFolder) -> Pairing | None:
     """Images and masks side by side in one folder: a.jpg and a_mask.png."""
     endings = Counter(
-        m[0] for s in folder.files if (m := re.search(r"[_-](mask|label|gt|seg|annot\w*)$", s, re.IGNORECASE))
+        m[0] for s in folder.files if (m := re.search(r"[_-](mask|label|lbl|gt|seg|anno\w*)$", s, re.IGNORECASE))
     )
     if not endings:
         return None

@@ -100,7 +100,8 @@ def list_samples(competition: Competition, data: Path) -> Samples:
     extra, none = read_inputs(spec, data, id_reader(spec)), ("",) * len(spec.inputs)
     for id, found in images.items():
         target = targets.get(id)
-        if target is None and found.path in both:
+        if found.path in both and (target is None or (spec.class_folders and target.problem)):
+            targets.pop(id, None)  # a folder of test images beside those of the classes
             continue
         if target is None and spec.train_rle and spec.no_row == "empty":
             target = Target(str(data / spec.train_rle), rle="")

@@ -9,13 +9,14 @@ from pathlib import Path, PurePath
 
 from podium.config import parse_overrides
 from podium.data.competition import Competition, listed
+from podium.data.infer.class_trees import ClassFolders, are_forms_of_one, class_folders
 from podium.data.infer.draft import Draft, Inference
 from podium.data.infer.groups import infer_groups
 from podium.data.infer.id_parts import with_deep_folders_together, with_joined_ids
 from podium.data.infer.inputs import infer_inputs
 from podium.data.infer.json_names import names_of_numbers
 from podium.data.infer.label_rows import not_read
-from podium.data.infer.labels import ClassFolders, LabelTable, class_folders, label_table
+from podium.data.infer.labels import LabelTable, label_table
 from podium.data.infer.lists import infer_lists
 from podium.data.infer.mask_layouts import mask_folders, one, own_folders
 from podium.data.infer.named_files import named_files
@@ -36,11 +37,14 @@ from podium.data.layout import (
     test_folder,
 )
 from podium.data.nested_masks import nested_pairs
+from podium.data.patterns import path_rule
 from podium.data.sample_folders import SampleFolders, sample_folders
 from podium.errors import DataError
 
 MANY_PAIRS = 6
 """Folders of images with masks; more are not official splits, but cases, cities or days."""
+SHOWN = 6
+"""What lies beside is told of so many folders."""
 
 
 def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = False) -> Inference:
@@ -58,7 +62,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     plain = scan(root)
     layout = with_joined_ids(plain)
     own = sample_folders(layout)
-    pairs = pair_masks(layout)
+    pairs = [p for p in pair_masks(layout) if not are_forms_of_one(p.images, p.masks)]
     if not pairs or len({p.images.path for p in pairs}) > MANY_PAIRS:
         pairs = nested_pairs(layout) or pairs
     masks = bool(pairs) or any(f.masks for f in own)
@@ -101,7 +105,8 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     else:
         value_submission(draft, given)
     infer_lists(draft, layout, ids)
-    infer_groups(draft, layout, ids)
+    if "group" not in draft.tree["data"]:
+        infer_groups(draft, layout, ids)
     infer_inputs(draft, layout, ids)
     _metric(draft, layout, ids)
     return Inference(Competition.from_tree(draft.tree, where="inferred competition.toml"), draft.why)
@@ -226,7 +231,15 @@ def _put_classes(draft: Draft, layout: Layout, found: LabelTable | ClassFolders,
 def _class_folders(draft: Draft, layout: Layout, folders: ClassFolders, why: str, where: str, source: str) -> list[str]:
     draft.put("task", "classification", why)
     n = len(folders.classes)
-    draft.put("data.train_images", one(folders.patterns), f"{folders.files} images in {where} of {n} classes")
+    passed = ", ".join(folders.passed_over[:SHOWN]) + (", …" if len(folders.passed_over) > SHOWN else "")
+    also = f"; also there, passed over: {passed}" if passed else ""
+    draft.put("data.train_images", one(folders.patterns), f"{folders.files} images in {where} of {n} classes{also}")
+    if folders.image_id:
+        draft.put("data.image_id", folders.image_id, "the group at the end, where a pattern can tell it")
+    if folders.group:
+        draft.put("data.group", *folders.group)
+        if folders.n_groups < 5:
+            draft.put("folds.k", max(2, folders.n_groups), f"there are {folders.n_groups} groups to split")
     _put_classes(draft, layout, folders, ".")
     if not draft.numbered:
         draft.why["classes"] = source
@@ -253,7 +266,7 @@ def _test(
     alone = [f for f in own if not f.masks and (wanted <= f.images.keys() if wanted else TEST_WORDS.search(f.parent))]
     views = draft.tree["data"].get("views", [])
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
-    folder, known = test_folder(layout, train, wanted, views), listed(draft.tree["data"]["train_images"])
+    folder = test_folder(layout, train, wanted, views)
     masked = _drawn_once([p for p in pairs if p not in train])
     tested = {p.id_of(stem) for p in masked for stem in p.images.files}
     if masked and "test_masks" in draft.tree["data"] and wanted <= tested:
@@ -261,13 +274,23 @@ def _test(
         draft.put("data.test_images", one(patterns), f"{len(tested)} images, called test, with masks")
     elif alone:
         draft.put("data.test_images", alone[0].images_pattern, f"{len(alone[0].images)} folders with one image each")
-    elif folder is not None and not (folder.pattern() in known and set(folder.files) <= set(ids)):
+    elif folder is not None and not _is_trained_on(draft, layout, folder, ids):
         reason = f"{len(folder.files)} images" + (", the ids of the sample submission" if wanted else "")
         draft.put("data.test_images", pattern_of(folder, pairs, views), reason)
     else:
         for key in ("test_masks", "sample_submission"):
             draft.tree["data"].pop(key, None)
             draft.why.pop(f"data.{key}", None)
+
+
+def _is_trained_on(draft: Draft, layout: Layout, folder: ImageFolder, ids: Sequence[str]) -> bool:
+    """Whether a folder that could be one of test images is of training images: all of it, or a class of them."""
+    patterns = listed(draft.tree["data"]["train_images"])
+    if folder.pattern() in patterns and set(folder.files) <= set(ids):
+        return True
+    first = next(iter(folder.files.values())).relative_to(layout.root).as_posix()
+    matches = [path_rule(p).fullmatch(first) for p in patterns if "{class}" in p]
+    return any(m is not None and m["class"] in draft.tree["classes"] for m in matches)
 
 
 def _drawn_once(pairs: Sequence[Pairing]) -> list[Pairing]:
