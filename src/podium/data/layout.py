@@ -30,6 +30,7 @@ OTHER_DRAWINGS = re.compile(
     r"second|manual_?[2-9])(_|$)"
 )
 _FIELD_OF_VIEW = re.compile(r"masks?|fov(_masks?)?|roi")
+_READER = re.compile(r"(.*(?:expert|annotat\w*|annot|reader|observer|rater|grader|doctor|radiologist|manual))[_ -]?\d+")
 _MANY_FOLDERS = 20
 
 
@@ -65,6 +66,7 @@ class Pairing:
 
     Attributes:
         image_affix: What stands around the id in an image's stem, where names differ on both sides (img_1, gt_1).
+        further: Whether some images have further masks, parts of the first: a_mask_1 beside a_mask.
     """
 
     images: ImageFolder
@@ -72,6 +74,7 @@ class Pairing:
     before: str
     after: str
     image_affix: tuple[str, str] = ("", "")
+    further: bool = False
 
     def mask_of(self, stem: str) -> Path | None:
         """The mask file of an image's stem."""
@@ -95,7 +98,8 @@ class Pairing:
     @property
     def masks_pattern(self) -> str:
         """A glob of the masks with {id} in it."""
-        return self.masks.pattern(stem=f"{glob.escape(self.before)}{{id}}{glob.escape(self.after)}")
+        more = "*" if self.further else ""
+        return self.masks.pattern(stem=f"{glob.escape(self.before)}{{id}}{glob.escape(self.after)}{more}")
 
 
 @dataclass
@@ -224,6 +228,11 @@ def other_drawings(pairs: Sequence[Pairing]) -> list[Pairing]:
     """
     names = {id(p): split_words(p.masks.path.rpartition("/")[2]) for p in pairs}
     by_hand = any("manual" in name for name in names.values())
+    numbered = [m for p in pairs if (m := _READER.fullmatch(names[id(p)]))]
+    readers = len(numbered) == len(pairs) > 1 and len({m[1] for m in numbered}) == 1
+    if readers:  # of several who drew the same, the first
+        first = min(pairs, key=lambda p: (len(names[id(p)]), names[id(p)]))
+        return [p for p in pairs if p is not first]
     told = [
         p for p in pairs if OTHER_DRAWINGS.search(names[id(p)]) or (by_hand and _FIELD_OF_VIEW.fullmatch(names[id(p)]))
     ]
@@ -289,8 +298,9 @@ def _pair_within(folder: ImageFolder) -> Pairing | None:
     if not endings:
         return None
     after = endings.most_common(1)[0][0]
-    mask_files = {s: p for s, p in folder.files.items() if s.endswith(after)}
-    image_files = {s: p for s, p in folder.files.items() if not s.endswith(after)}
+    drawn = re.compile(rf".*{re.escape(after)}([_\-. (]+\d+\)?)?", re.DOTALL)
+    mask_files = {s: p for s, p in folder.files.items() if drawn.fullmatch(s)}
+    image_files = {s: p for s, p in folder.files.items() if s not in mask_files}
     images, masks_folder = ImageFolder(folder.path, image_files), ImageFolder(folder.path, mask_files)
     ending = _shared(list(image_files))[1] if len(image_files) > 1 else ""  # a_sat.jpg beside a_mask.png
     for affix in (("", ""), ("", ending)):

@@ -41,6 +41,8 @@ class SampleFolders:
         images: {id: image}.
         masks: {id: mask files}.
         classes: What {class} stands for.
+        beside: Whether images lie in one folder, and only the masks are several files each.
+        merged: Whether several masks of an image are parts of one.
     """
 
     parent: str
@@ -49,11 +51,18 @@ class SampleFolders:
     masks_pattern: str = ""
     masks: Files = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    beside: bool = False
+    merged: bool = False
+
+    @property
+    def told(self) -> str:
+        """How the images lie, in words."""
+        return f"{len(self.images)} images" if self.beside else f"{len(self.images)} folders with one image each"
 
     @property
     def by_object(self) -> bool:
         """Whether a sample has several masks, one an object."""
-        return not self.classes and any(len(files) > 1 for files in self.masks.values())
+        return not self.merged and not self.classes and any(len(files) > 1 for files in self.masks.values())
 
 
 def sample_folders(layout: Layout) -> list[SampleFolders]:
@@ -86,7 +95,7 @@ def _nested(layout: Layout) -> list[SampleFolders]:
         name, files = max(named or beside, default=(0, "", Files()), key=lambda b: b[0])[1:]
         below = _below(parent)
         images = {sample: files[0] for sample, files in of_sample.items() if len(files) == 1}
-        template, classes = _mask_template(files) if files else ("", ())
+        template, classes = mask_template(files) if files else ("", ())
         masks_pattern = f"{below}{glob.escape(name)}/{template}" if files else ""
         out.append(SampleFolders(parent, f"{below}{glob.escape(own)}/*.*", images, masks_pattern, files, classes))
     return out
@@ -128,7 +137,7 @@ def _with_masks(parent: str, by_name: Mapping[str, Files], image: str, masks: Se
     for name in drawn:
         for sample, paths in by_name[name].items():
             files[sample] += paths
-    template, classes = _mask_template(files)
+    template, classes = mask_template(files)
     if any(fnmatch(path.name, re.sub(r"\{\w+\}", "*", template)) for path in images.values()):
         return None  # nothing in the names tells the masks from the image
     pattern = _below(parent) + template
@@ -171,7 +180,7 @@ def _glob(name: str, files: Mapping[str, Path]) -> str:
     return _escaped(name) + (suffixes.pop() if len(suffixes) == 1 else ".*")
 
 
-def _mask_template(files: Files) -> tuple[str, tuple[str, ...]]:
+def mask_template(files: Files) -> tuple[str, tuple[str, ...]]:
     """How mask files are called, as a glob with {id} or {class} in it; and what the classes are.
 
     A name for all; or several that come again from sample to sample, which are classes; or else one an object.
@@ -184,11 +193,18 @@ def _mask_template(files: Files) -> tuple[str, tuple[str, ...]]:
     before, after = (re.sub(r"[^_\-. ]*$", "", part) for part in _around(list(names)))
     after = after[::-1]
     classes = [n[len(before) : len(n) - len(after)] for n in names]
-    words = all(re.search(r"[^\W\d]", c) and "{id}" not in c for c in classes)
+    words = all(re.search(r"[^\W\d]", c) and "{id}" not in c for c in classes) and not _numbered(names, files)
     if words and len(names) <= 100 and all(n > 1 and n * 10 >= len(files) for n in names.values()):
         return f"{_escaped(before)}{{class}}{_escaped(after)}{ending}", tuple(sorted(classes))
     before = re.sub(r"\d+$", "", _around(list(names))[0])
     return "*".join(map(glob.escape, before.split("{id}"))).rstrip("*") + "*" + ending, ()
+
+
+def _numbered(names: Mapping[str, int], files: Files) -> bool:
+    """Whether names are one word and a number, of which some samples have more than others: objects, m0, m1, m2."""
+    numbered = [re.fullmatch(r"(.*?)\d+", name) for name in names]
+    alike = all(numbered) and len({m[1] for m in numbered if m}) == 1
+    return alike and len({len(paths) for paths in files.values()}) > 1
 
 
 def _escaped(text: str) -> str:

@@ -36,6 +36,7 @@ from podium.data.layout import (
     scan,
     test_folder,
 )
+from podium.data.mask_files import several_masks
 from podium.data.nested_masks import nested_pairs
 from podium.data.patterns import path_rule
 from podium.data.sample_folders import SampleFolders, sample_folders
@@ -61,7 +62,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     """
     plain = scan(root)
     layout = with_joined_ids(plain)
-    own = sample_folders(layout)
+    own = several_masks(layout) or sample_folders(layout)
     pairs = [p for p in pair_masks(layout) if not are_forms_of_one(p.images, p.masks)]
     if not pairs or len({p.images.path for p in pairs}) > MANY_PAIRS:
         pairs = nested_pairs(layout) or pairs
@@ -273,7 +274,7 @@ def _test(
         patterns = list(dict.fromkeys(p.images_pattern for p in masked))
         draft.put("data.test_images", one(patterns), f"{len(tested)} images, called test, with masks")
     elif alone:
-        draft.put("data.test_images", alone[0].images_pattern, f"{len(alone[0].images)} folders with one image each")
+        draft.put("data.test_images", alone[0].images_pattern, alone[0].told)
     elif folder is not None and not _is_trained_on(draft, layout, folder, ids):
         reason = f"{len(folder.files)} images" + (", the ids of the sample submission" if wanted else "")
         draft.put("data.test_images", pattern_of(folder, pairs, views), reason)
