@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
@@ -180,9 +181,21 @@ def pair_masks(layout: Layout) -> list[Pairing]:
     ]
     pairs += [within for folder in layout.folders if (within := _pair_within(folder)) is not None]
     pairs = [p for p in pairs if not any(o.masks is p.images for o in pairs if o is not p)]
+    pairs = _nearest(pairs)
     own = {id(p.images) for p in pairs if _name(p.images) == _name(p.masks)}  # images/p01 beside masks/p01, masks/p02
     pairs = [p for p in pairs if id(p.images) not in own or _name(p.images) == _name(p.masks)]
     return sorted(pairs, key=lambda p: (bool(TEST_WORDS.search(p.images.path)), -len(p.ids), p.images.path))
+
+
+def _nearest(pairs: Sequence[Pairing]) -> list[Pairing]:
+    """Where names come again in every case, an image's masks are those of its own: p1/images, p1/masks, p2/masks."""
+    paths = {id(p): zip(p.images.path.split("/"), p.masks.path.split("/"), strict=False) for p in pairs}
+    near = {of: sum(accumulate((a == b for a, b in both), min)) for of, both in paths.items()}
+    best: dict[int, int] = defaultdict(int)
+    for p in pairs:
+        for folder in (p.images, p.masks):
+            best[id(folder)] = max(best[id(folder)], near[id(p)])
+    return [p for p in pairs if near[id(p)] == best[id(p.images)] == best[id(p.masks)]]
 
 
 def _name(folder: ImageFolder) -> str:
@@ -351,4 +364,5 @@ def test_folder(layout: Layout, pairs: Sequence[Pairing], wanted: set[str], view
         if held:
             return held[0]
     named = [f for f in free if TEST_WORDS.search(f.path) and not MASK_WORDS.search(f.path.rpartition("/")[2])]
-    return named[0] if named else None
+    alike = [f for f in named if pairs and _name(f) == _name(pairs[0].images)]  # test/rgb beside test/depth
+    return next(iter(alike or named), None)

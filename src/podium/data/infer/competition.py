@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from podium.config import parse_overrides
 from podium.data.competition import Competition, listed
+from podium.data.image_choice import one_for_each_mask
 from podium.data.infer.class_trees import ClassFolders, are_forms_of_one, class_folders
 from podium.data.infer.draft import Draft, Inference
 from podium.data.infer.groups import infer_groups
@@ -66,13 +67,15 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     pairs = [p for p in pair_masks(layout) if not are_forms_of_one(p.images, p.masks)]
     if not pairs or len({p.images.path for p in pairs}) > MANY_PAIRS:
         pairs = nested_pairs(layout) or pairs
+    pairs, passed = one_for_each_mask(pairs)
+    layout = replace(layout, folders=[f for f in layout.folders if not any(f is p for p in passed)])
     masks = bool(pairs) or any(f.masks for f in own)
     samples, truths = rle_tables(layout, sample=True), rle_tables(layout, sample=False, needed=not masks)
     draft = Draft({"name": name, "task": "segmentation", "data": {}})
     if own and own[0].masks:
         ids = own_folders(draft, layout, own)
     elif pairs and (asked := _asked(layout, targets, each, samples + truths)) is None:
-        ids = mask_folders(draft, layout, pairs)
+        ids = mask_folders(draft, layout, pairs, passed)
     elif truths and not pairs:
         layout = with_deep_folders_together(layout, truths[0].rows)
         ids = _runs(draft, layout, truths[0])

@@ -10,7 +10,16 @@ from pathlib import Path, PurePath
 
 from podium.data.infer.draft import Draft
 from podium.data.infer.mask_kinds import mask_kind, require_masks
-from podium.data.layout import MASK_WORDS, TEST_WORDS, VAL_WORDS, Layout, Pairing, beginning, other_drawings
+from podium.data.layout import (
+    MASK_WORDS,
+    TEST_WORDS,
+    VAL_WORDS,
+    ImageFolder,
+    Layout,
+    Pairing,
+    beginning,
+    other_drawings,
+)
 from podium.data.mask_files import further_masks, require_all_masks
 from podium.data.sample_folders import SampleFolders
 
@@ -50,8 +59,14 @@ def own_folders(draft: Draft, layout: Layout, own: Sequence[SampleFolders]) -> l
     return ids
 
 
-def mask_folders(draft: Draft, layout: Layout, pairs: Sequence[Pairing]) -> list[str]:
-    """Images with mask files: one pair of folders, official splits, or a mask folder a class."""
+def mask_folders(
+    draft: Draft, layout: Layout, pairs: Sequence[Pairing], other_images: Sequence[ImageFolder] = ()
+) -> list[str]:
+    """Images with mask files: one pair of folders, official splits, or a mask folder a class.
+
+    Args:
+        other_images: Folders whose images the masks would fit too.
+    """
     labelled = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or list(pairs)
     tests = [p for p in pairs if p not in labelled]
     splits = _splits(labelled)
@@ -72,7 +87,8 @@ def mask_folders(draft: Draft, layout: Layout, pairs: Sequence[Pairing]) -> list
     ids = [p.id_of(stem) for p in labelled for stem in p.images.files]
     with_mask = sum(len(p.ids) for p in labelled)
     images = [p.images_pattern for p in labelled]
-    draft.put("data.train_images", one(images), f"{len(ids)} images, {with_mask} with a mask")
+    beside = f"; also there, passed over: {', '.join(f.path for f in other_images)}" if other_images else ""
+    draft.put("data.train_images", one(images), f"{len(ids)} images, {with_mask} with a mask{beside}")
     others = ", ".join(dict.fromkeys(p.masks.path for p in passed_over))
     parts = f", {len(more)} of them further parts of one" if more else ""
     also = f"; also there, passed over: {others}" if others else ""
@@ -146,7 +162,8 @@ def _splits(pairs: Sequence[Pairing]) -> list[list[Pairing]]:
 
 def _patterns(splits: Sequence[Sequence[Pairing]], around: tuple[str, str] | None) -> list[str]:
     """The masks of each split; with {class} in a folder's name where there is something ``around`` it."""
-    return [of[0].masks_pattern if around is None else _class_pattern(of, around) for of in splits]
+    patterns = [of[0].masks_pattern if around is None else _class_pattern(of, around) for of in splits]
+    return list(dict.fromkeys(patterns))  # several folders of images may share one of masks
 
 
 def _around(names: Sequence[str]) -> tuple[str, str]:
