@@ -6,7 +6,7 @@ import glob
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from podium.data.layout import (
     MASK_WORDS,
     OTHER_DRAWINGS,
     TEST_WORDS,
+    ImageFolder,
     Layout,
     beginning,
     look_like_masks,
@@ -24,6 +25,8 @@ from podium.data.layout import (
 _IMAGE_WORDS = re.compile(r"(^|[^a-z])(images?|imgs?|im|photos?|pictures?|rgb|inputs?|originals?|raw)([^a-z]|$)", re.I)
 _MOST_IMAGES = 4
 """Images a sample beside its masks; folders with more are classes or splits, not samples."""
+FEWEST = 3
+"""Folders of samples."""
 
 Files = dict[str, list[Path]]
 
@@ -57,7 +60,8 @@ class SampleFolders:
     @property
     def told(self) -> str:
         """How the images lie, in words."""
-        return f"{len(self.images)} images" if self.beside else f"{len(self.images)} folders with one image each"
+        n = len(self.images)
+        return f"{n} images" if self.beside else f"{n} folder{'s' if n > 1 else ''} with one image each"
 
     @property
     def by_object(self) -> bool:
@@ -67,7 +71,7 @@ class SampleFolders:
 
 def sample_folders(layout: Layout) -> list[SampleFolders]:
     """Folders of one sample each, where there are some: those with masks first, the largest first."""
-    found = _nested(layout) or _flat(layout)
+    found = _nested(layout) or _flat(layout) or _named_in_tables(layout)
     return sorted(found, key=lambda f: (not f.masks, bool(TEST_WORDS.search(f.parent)), -len(f.images)))
 
 
@@ -90,9 +94,13 @@ def _nested(layout: Layout) -> list[SampleFolders]:
         single = sum(
             len(files) == 1 and (bool(named) or files[0].stem == sample) for sample, files in of_sample.items()
         )
-        if len(of_sample) < 3 or single * 10 < 9 * len(of_sample) or MASK_WORDS.search(own):
+        if single * 10 < 9 * len(of_sample) or MASK_WORDS.search(own):
             continue
         name, files = max(named or beside, default=(0, "", Files()), key=lambda b: b[0])[1:]
+        if len(of_sample) < FEWEST and (
+            files or not any(n == own and len(f) >= FEWEST for (_, n), f in families.items())
+        ):
+            continue  # but the test images that are shown may be few
         below = _below(parent)
         images = {sample: files[0] for sample, files in of_sample.items() if len(files) == 1}
         template, classes = mask_template(files) if files else ("", ())
@@ -113,7 +121,7 @@ def _flat(layout: Layout) -> list[SampleFolders]:
         by_name = _by_name(of_sample)
         usual = [n for n, files in by_name.items() if len(files) * 10 >= 9 * len(of_sample)]
         images = [n for n in usual if not MASK_WORDS.search(n)]
-        if len(of_sample) < 3 or not 0 < len(images) <= _MOST_IMAGES:
+        if len(of_sample) < FEWEST or not 0 < len(images) <= _MOST_IMAGES:
             continue
         masks = [n for n in by_name if MASK_WORDS.search(n)]
         if not masks and len(images) > 1:
@@ -128,6 +136,33 @@ def _flat(layout: Layout) -> list[SampleFolders]:
             files = {s: paths[0] for s, paths in by_name[image].items()}
             out.append(SampleFolders(parent, _below(parent) + _glob(image, files), files))
     return out
+
+
+def _named_in_tables(layout: Layout) -> list[SampleFolders]:
+    """Folders of one image each, called the same in all, whose names a table has as ids."""
+    families: dict[str, Files] = defaultdict(dict)
+    for folder in layout.folders:
+        parent, _, sample = folder.path.rpartition("/")
+        if len(folder.files) == 1 and sample != ".":
+            families[parent or "."].setdefault(sample, []).extend(folder.files.values())
+    columns = [set(table[c].to_list()) for table in layout.tables.values() for c in table.columns]
+    out = []
+    for parent, of_sample in families.items():
+        by_name = _by_name(of_sample)
+        known = any(len(values & of_sample.keys()) * 2 > len(of_sample) for values in columns)
+        if known and len(by_name) == 1 and "{id}" not in next(iter(by_name)) and not MASK_WORDS.search(parent):
+            images = {s: paths[0] for s, paths in of_sample.items()}
+            out.append(SampleFolders(parent, _below(parent) + _glob(next(iter(by_name)), images), images))
+    return out if any(len(f.images) >= FEWEST for f in out) else []
+
+
+def with_samples_by_name(layout: Layout, own: Sequence[SampleFolders]) -> Layout:
+    """The layout in which the images in folders of samples have the names of these, as tables know them."""
+    taken = {path for f in own if not f.beside for path in f.images.values()}
+    if not taken:
+        return layout
+    folders = [ImageFolder(f.parent, f.images, own_pattern=f.images_pattern) for f in own if not f.beside]
+    return replace(layout, folders=folders + [f for f in layout.folders if not taken & set(f.files.values())])
 
 
 def _with_masks(parent: str, by_name: Mapping[str, Files], image: str, masks: Sequence[str]) -> SampleFolders | None:

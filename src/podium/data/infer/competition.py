@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
@@ -22,7 +22,7 @@ from podium.data.infer.lists import infer_lists
 from podium.data.infer.mask_layouts import mask_folders, one, own_folders
 from podium.data.infer.named_files import named_files
 from podium.data.infer.path_classes import path_classes
-from podium.data.infer.rle_tables import SAMPLE, RleTable, rle_tables
+from podium.data.infer.rle_tables import SAMPLE, RleTable, id_column, rle_tables
 from podium.data.infer.spelling import class_names
 from podium.data.infer.submissions import rle_submission, value_submission
 from podium.data.infer.value_samples import ValueTable, value_sample
@@ -35,12 +35,13 @@ from podium.data.layout import (
     pair_masks,
     pattern_of,
     scan,
+    split_of,
     test_folder,
 )
 from podium.data.mask_files import several_masks
 from podium.data.nested_masks import nested_pairs
 from podium.data.patterns import path_rule
-from podium.data.sample_folders import SampleFolders, sample_folders
+from podium.data.sample_folders import SampleFolders, sample_folders, with_samples_by_name
 from podium.errors import DataError
 
 MANY_PAIRS = 6
@@ -69,6 +70,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         pairs = nested_pairs(layout) or pairs
     pairs, passed = one_for_each_mask(pairs)
     layout = replace(layout, folders=[f for f in layout.folders if not any(f is p for p in passed)])
+    layout = with_samples_by_name(layout, own)
     masks = bool(pairs) or any(f.masks for f in own)
     samples, truths = rle_tables(layout, sample=True), rle_tables(layout, sample=False, needed=not masks)
     draft = Draft({"name": name, "task": "segmentation", "data": {}})
@@ -266,7 +268,7 @@ def _test(
         draft.put("data.sample_submission", sample.path, f"{len(sample.rows)} rows")
     if draft.tree["data"].get("test_images"):
         return
-    wanted = set(sample.rows) if sample else set()
+    wanted, listing = (set(sample.rows), "the sample submission") if sample else _ids_of_test(draft, layout, ids)
     alone = [f for f in own if not f.masks and (wanted <= f.images.keys() if wanted else TEST_WORDS.search(f.parent))]
     views = draft.tree["data"].get("views", [])
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
@@ -279,12 +281,36 @@ def _test(
     elif alone:
         draft.put("data.test_images", alone[0].images_pattern, alone[0].told)
     elif folder is not None and not _is_trained_on(draft, layout, folder, ids):
-        reason = f"{len(folder.files)} images" + (", the ids of the sample submission" if wanted else "")
+        of_both = folder.pattern() in listed(draft.tree["data"]["train_images"])
+        reason = _test_reason(folder.files.keys() - ids if of_both else folder.files.keys(), wanted, listing)
         draft.put("data.test_images", pattern_of(folder, pairs, views), reason)
     else:
         for key in ("test_masks", "sample_submission"):
             draft.tree["data"].pop(key, None)
             draft.why.pop(f"data.{key}", None)
+
+
+def _test_reason(found: Collection[str], wanted: set[str], listing: str) -> str:
+    if not wanted:
+        return f"{len(found)} images"
+    if len(found) > len(wanted):
+        return f"{len(found)} images, {len(wanted)} of them the ids of {listing}"
+    return f"{len(found)} images, the ids of {listing}"
+
+
+def _ids_of_test(draft: Draft, layout: Layout, ids: Sequence[str]) -> tuple[set[str], str]:
+    """The ids of a table called test, where there is no sample submission, and the table; none of training images."""
+    stems = {stem for f in layout.folders for stem in f.files}
+    for path, table in layout.tables.items():
+        if split_of(PurePath(path).name) == "test" and path != draft.tree["data"].get("train_csv"):
+            found = id_column(table, stems)
+            if found is None:
+                continue
+            before, after = found[1].split("{id}")
+            wanted = {v[len(before) : len(v) - len(after)] for v in table[found[0]].to_list()}
+            if wanted <= stems and not wanted & set(ids):
+                return wanted, path
+    return set(), ""
 
 
 def _is_trained_on(draft: Draft, layout: Layout, folder: ImageFolder, ids: Sequence[str]) -> bool:
