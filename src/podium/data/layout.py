@@ -19,12 +19,12 @@ from podium.formats import masks, tables
 
 MASK_WORDS = re.compile(
     r"mask|(?<!un)(?<!un_)label|annot|truth|(^|[^a-z])(gts?|segs?|anns?|lbls?)([^a-z]|$)|segm|target|semantic|"
-    r"(^|[^a-z])(manual|anno)",
+    r"(^|[^a-z])(manual|anno)|(?-i:[a-z](GT|Seg|Lbl|Ann)s?(?![a-z]))",
     re.IGNORECASE,
 )
 TEST_WORDS = re.compile(r"(^|[^a-z])test|(^|/)(images|labels)ts(/|$)", re.IGNORECASE)
 VAL_WORDS = re.compile(r"(^|[^a-z])val(id|idation)?([^a-z]|$|annot|mask|label|image|gt)", re.IGNORECASE)
-_TRAIN_WORDS = re.compile(r"(^|[^a-z])train", re.IGNORECASE)
+_TRAIN_WORDS = re.compile(r"(^|[^a-z])train|(^|/)(images|labels)tr(/|$)", re.IGNORECASE)
 _LITTER = re.compile(r"^(\..*|__macosx|thumbs?|thumbnails?|\$recycle\.bin|@eadir)$", re.IGNORECASE)
 OTHER_DRAWINGS = re.compile(
     r"(^|_)(objects?|inst(ance)?s?|colou?rs?|rgb|vis(ual\w*)?|overlays?|previews?|edges?|bound\w*|soft|png|raw|2nd|"

@@ -268,9 +268,10 @@ def read_labels(path: Path) -> NDArray[np.uint16]:
 
     labels = image_files.decode(image_files.read_bytes(path), path, read)
     if labels.ndim == 3:
-        if not (labels[..., :1] == labels[..., :3]).all():
+        channel = 0 if (labels[..., :1] == labels[..., :3]).all() else masks.only_channel(labels)
+        if channel is None:
             raise DataError("colours, not class numbers", where=path, remedy="make a label image of one channel")
-        labels = labels[..., 0]
+        labels = labels[..., channel]
     if labels.min() < 0 or labels.max() > 65535:
         raise DataError(f"values up to {labels.max()}", where=path, expected="label numbers up to 65535")
     return labels.astype(np.uint16)

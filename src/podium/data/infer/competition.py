@@ -16,12 +16,12 @@ from podium.data.infer.groups import infer_groups
 from podium.data.infer.id_parts import with_deep_folders_together, with_joined_ids
 from podium.data.infer.inputs import infer_inputs
 from podium.data.infer.json_names import names_of_numbers
-from podium.data.infer.label_rows import not_read
 from podium.data.infer.labels import LabelTable, label_table
 from podium.data.infer.lists import infer_lists
 from podium.data.infer.mask_layouts import mask_folders, one, own_folders
 from podium.data.infer.named_files import named_files
 from podium.data.infer.path_classes import path_classes
+from podium.data.infer.refusals import no_targets
 from podium.data.infer.rle_tables import SAMPLE, RleTable, id_column, rle_tables
 from podium.data.infer.spelling import class_names
 from podium.data.infer.submissions import rle_submission, value_submission
@@ -42,7 +42,6 @@ from podium.data.mask_files import several_masks
 from podium.data.nested_masks import nested_pairs
 from podium.data.patterns import path_rule
 from podium.data.sample_folders import SampleFolders, sample_folders, with_samples_by_name
-from podium.errors import DataError
 
 MANY_PAIRS = 6
 """Folders of images with masks; more are not official splits, but cases, cities or days."""
@@ -97,7 +96,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         what = "image names are a class and a number", "names", "what the image names begin with"
         ids = _class_folders(draft, layout, files, *what)
     else:
-        raise _no_targets(layout)
+        raise no_targets(layout)
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
     if layout.image_id:
         draft.put("data.image_id", layout.image_id, "so the tables make ids of the names of folders and files")
@@ -365,17 +364,3 @@ def _metric(draft: Draft, layout: Layout, ids: Sequence[str]) -> None:
         draft.put("metric", "dice", "ids are those of Carvana Image Masking, scored by mean Dice")
     else:
         draft.put("metric", "dice", "nothing in the data tells; the commonest for one class")
-
-
-def _no_targets(layout: Layout) -> DataError:
-    folders = ", ".join(f"{f.path} ({len(f.files)} images)" for f in layout.folders[:6])
-    tables_found = ", ".join(f"{p} ({', '.join(t.columns[:6])})" for p, t in layout.tables.items()) or "no table"
-    stems = {stem for f in layout.folders for stem in f.files}
-    odd = not_read(layout, stems)
-    return DataError(
-        f"no targets found for the images{f': {odd}' if odd else ''}",
-        where=layout.root,
-        expected="a folder of masks whose names match the images', a CSV file with ids and run-length masks or other "
-        "targets, or a folder of images for each class",
-        remedy=f"seen: {folders}; {tables_found}. Rename a folder to 'masks', or write competition.toml by hand",
-    )

@@ -72,6 +72,9 @@ def mask_folders(
     splits = _splits(labelled)
     passed_over = [p for of in splits for p in other_drawings(of)]
     splits = [[p for p in of if p not in passed_over] for of in splits]
+    kept = {PurePath(p.masks.path).name for of in splits for p in of}
+    others = {PurePath(p.masks.path).name for p in passed_over} - kept
+    tests = [p for p in tests if PurePath(p.masks.path).name not in others]
     folders = sorted({PurePath(p.masks.path).name for of in splits if len(of) > 1 for p in of})
     around = _around(folders) if folders else None
     names = [n[len(around[0]) : len(n) - len(around[1])] for n in folders if around]
@@ -89,9 +92,9 @@ def mask_folders(
     images = [p.images_pattern for p in labelled]
     beside = f"; also there, passed over: {', '.join(f.path for f in other_images)}" if other_images else ""
     draft.put("data.train_images", one(images), f"{len(ids)} images, {with_mask} with a mask{beside}")
-    others = ", ".join(dict.fromkeys(p.masks.path for p in passed_over))
+    told = ", ".join(dict.fromkeys(p.masks.path for p in passed_over))
     parts = f", {len(more)} of them further parts of one" if more else ""
-    also = f"; also there, passed over: {others}" if others else ""
+    also = f"; also there, passed over: {told}" if told else ""
     draft.put(
         "data.train_masks",
         one(_patterns(splits, around)),
