@@ -137,3 +137,12 @@ def test_a_test_folder_beside_the_classes_holds_no_problems(tmp_path):
     _, samples = inferred(grown(tmp_path / "d", *names))
     assert (len(samples.train), len(samples.test), samples.problems) == (8, 3, [])
     assert {stem_of(s.image.name) for s in samples.test} == {"0", "1", "2"}
+
+
+def test_a_folder_called_labels_that_fits_no_image_is_no_class(tmp_path):
+    data = planted(6, classes=3)
+    write(tmp_path / "d", data, images="v1_images/{}_w1.png", masks="v1_labels/of_{}.png", change=lambda m: m)
+    for id, (image, _) in data.items():
+        save(tmp_path / f"d/v1_images/{id}_w2_{id[::-1]}.png", image)
+    with pytest.raises(DataError, match="'v1_labels' has few grey values"):
+        infer(tmp_path / "d", "d")

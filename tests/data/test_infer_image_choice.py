@@ -47,3 +47,27 @@ def test_masks_of_another_case_with_the_same_names_are_not_taken(tmp_path):
     _, samples = inferred(tmp_path / "d")
     assert len(samples.train) == 12
     assert all(s.mask.parts[-4] == s.image.parts[-3] for s in samples.train)
+
+
+def test_splits_of_several_places_that_use_the_same_names(tmp_path):
+    counts = {"Train": 5, "Val": 3, "Test": 2}
+    for split, n in counts.items():
+        for place in ("Rural", "Urban"):
+            for k, (image, labels) in enumerate(planted(n).values()):
+                save(tmp_path / f"d/{split}/{place}/images_png/{k}.png", image)
+                if split != "Test":
+                    save(tmp_path / f"d/{split}/{place}/masks_png/{k}.png", labels * np.uint8(255))
+    _, samples = inferred(tmp_path / "d")
+    assert [sum(s.split == name for s in samples.train) for name in ("train", "val")] == [10, 6]
+    assert all(s.mask.parts[-4:-2] == s.image.parts[-4:-2] for s in samples.train)
+    assert (len(samples.test), samples.problems) == (4, [])
+    assert len({s.id for s in (*samples.train, *samples.test)}) == 20
+
+
+def test_a_second_reader_beside_the_images(tmp_path):
+    data = planted(6)
+    for masks in ("{}_1stHO.png", "{}_2ndHO.png"):
+        write(tmp_path / "d", data, images="{}.jpg", masks=masks)
+    competition, samples = inferred(tmp_path / "d")
+    assert competition.data.train_masks == "{id}_1stHO.png"
+    assert (len(samples.train), samples.problems) == (6, [])

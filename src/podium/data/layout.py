@@ -28,9 +28,13 @@ _TRAIN_WORDS = re.compile(r"(^|[^a-z])train|(^|/)(images|labels)tr(/|$)", re.IGN
 _LITTER = re.compile(r"^(\..*|__macosx|thumbs?|thumbnails?|\$recycle\.bin|@eadir)$", re.IGNORECASE)
 OTHER_DRAWINGS = re.compile(
     r"(^|_)(objects?|inst(ance)?s?|colou?rs?|rgb|vis(ual\w*)?|overlays?|previews?|edges?|bound\w*|soft|png|raw|2nd|"
-    r"second|manual_?[2-9])(_|$)"
+    r"second|manual_?[2-9]|masks?_human)(_|$)"
 )
 _FIELD_OF_VIEW = re.compile(r"masks?|fov(_masks?)?|roi")
+_DRAWN = re.compile(r"[_-](mask|labels?|lbl|gt|seg(mentation)?|anno\w*|manual1?|ground_?truth|1sthos?)$", re.IGNORECASE)
+"""What the name of a mask beside its image ends with."""
+_SECOND = re.compile(r"[_-](2ndho|manual2)$", re.IGNORECASE)
+"""What a second reader drew."""
 _READER = re.compile(r"(.*(?:expert|annotat\w*|annot|reader|observer|rater|grader|doctor|radiologist|manual))[_ -]?\d+")
 _MANY_FOLDERS = 20
 
@@ -305,15 +309,13 @@ def _affix(images: Iterable[str], masks_stems: Iterable[str]) -> tuple[str, str]
 
 def _pair_within(folder: ImageFolder) -> Pairing | None:
     """Images and masks side by side in one folder: a.jpg and a_mask.png."""
-    endings = Counter(
-        m[0] for s in folder.files if (m := re.search(r"[_-](mask|label|lbl|gt|seg|anno\w*)$", s, re.IGNORECASE))
-    )
+    endings = Counter(m[0] for s in folder.files if (m := _DRAWN.search(s)))
     if not endings:
         return None
     after = endings.most_common(1)[0][0]
     drawn = re.compile(rf".*{re.escape(after)}([_\-. (]+\d+\)?)?", re.DOTALL)
     mask_files = {s: p for s, p in folder.files.items() if drawn.fullmatch(s)}
-    image_files = {s: p for s, p in folder.files.items() if s not in mask_files}
+    image_files = {s: p for s, p in folder.files.items() if s not in mask_files and not _SECOND.search(s)}
     images, masks_folder = ImageFolder(folder.path, image_files), ImageFolder(folder.path, mask_files)
     ending = _shared(list(image_files))[1] if len(image_files) > 1 else ""  # a_sat.jpg beside a_mask.png
     for affix in (("", ""), ("", ending)):

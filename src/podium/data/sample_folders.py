@@ -82,7 +82,7 @@ def _nested(layout: Layout) -> list[SampleFolders]:
         above, _, own = folder.path.rpartition("/")
         parent, _, sample = above.rpartition("/")
         if sample:
-            families[parent or ".", own].setdefault(sample, []).extend(folder.files.values())
+            families[parent or ".", own.replace(sample, "{id}")].setdefault(sample, []).extend(folder.files.values())
     out = []
     for (parent, own), of_sample in families.items():
         beside = [
@@ -96,7 +96,7 @@ def _nested(layout: Layout) -> list[SampleFolders]:
         )
         if single * 10 < 9 * len(of_sample) or MASK_WORDS.search(own):
             continue
-        name, files = max(named or beside, default=(0, "", Files()), key=lambda b: b[0])[1:]
+        name, files = max(named or beside, default=(0, "", Files()), key=_one_each)[1:]
         if len(of_sample) < FEWEST and (
             files or not any(n == own and len(f) >= FEWEST for (_, n), f in families.items())
         ):
@@ -104,9 +104,15 @@ def _nested(layout: Layout) -> list[SampleFolders]:
         below = _below(parent)
         images = {sample: files[0] for sample, files in of_sample.items() if len(files) == 1}
         template, classes = mask_template(files) if files else ("", ())
-        masks_pattern = f"{below}{glob.escape(name)}/{template}" if files else ""
-        out.append(SampleFolders(parent, f"{below}{glob.escape(own)}/*.*", images, masks_pattern, files, classes))
+        masks_pattern = f"{below}{_escaped(name)}/{template}" if files else ""
+        out.append(SampleFolders(parent, f"{below}{_escaped(own)}/*.*", images, masks_pattern, files, classes))
     return out
+
+
+def _one_each(beside: tuple[int, str, Files]) -> tuple[bool, int]:
+    """Of folders beside the image that nothing calls masks those first that have one file each."""
+    n, name, files = beside
+    return not MASK_WORDS.search(name) and n == len(files), n
 
 
 def _flat(layout: Layout) -> list[SampleFolders]:

@@ -140,7 +140,8 @@ def _paths(data: Path, patterns: str | list[str] | None, views: Sequence[str]) -
 
 def _test_samples(spec: DataConfig, data: Path, train: set[Path], inputs: Mapping[str, Inputs]) -> list[Sample]:
     """The test images, without those that are known to be training images."""
-    images = find_images(data, spec.test_images, spec.views, spelling=spec.image_id)
+    before = id_prefixes(data, spec, listed(spec.test_images))
+    images = find_images(data, spec.test_images, spec.views, before, spec.image_id)
     images = {id: found for id, found in images.items() if found.path not in train}
     try:
         groups = group_of(spec, data, images)
@@ -173,19 +174,26 @@ class FoundImage:
     views: dict[str, Path] = field(default_factory=dict)
 
 
-def id_prefixes(data: Path, spec: DataConfig) -> list[str]:
-    """What is put before the ids of each pattern of training images: its split, where two splits use the same names."""
-    patterns = listed(spec.train_images)
+def id_prefixes(data: Path, spec: DataConfig, patterns: Sequence[str] | None = None) -> list[str]:
+    """What is put before the ids of each pattern of training images: its split, where two splits use the same names.
+
+    Args:
+        patterns: Others than those of the training images.
+    """
+    patterns = listed(spec.train_images) if patterns is None else patterns
     none = [""] * len(patterns)
     if len(patterns) < 2:
         return none
     hits = [{(id, name, view) for _, id, name, view in _matches(data, p, spec.views, spec.image_id)} for p in patterns]
     parts = [p.split("/") for p in patterns]
-    at = next((i for i, names in enumerate(zip(*parts, strict=False)) if len(set(names)) > 1), None)
-    if at is None or sum(map(len, hits)) == len(set().union(*hits)):
+    differ = [i for i, names in enumerate(zip(*parts, strict=False)) if len(set(names)) > 1]
+    if not differ or sum(map(len, hits)) == len(set().union(*hits)):
         return none
-    names = [re.sub(r"[^\w-]", "", p[at]) for p in parts]
-    return [f"{name}_" for name in names] if len(set(names)) == len(names) else none
+    for places in (differ[:1], differ):  # train/rural and train/city and val/rural need both
+        names = ["_".join(dict.fromkeys(re.sub(r"[^\w-]", "", p[i]) for i in places if i < len(p))) for p in parts]
+        if len(set(names)) == len(names):
+            return [f"{name}_" for name in names]
+    return none
 
 
 def find_images(

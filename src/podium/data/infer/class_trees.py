@@ -31,7 +31,8 @@ _SPLIT = re.compile(
 )
 _NO_CLASSES = re.compile(r"(images?|imgs?|masks?|labels?|data|test(ing)?|val(id|idation)?)", re.IGNORECASE)
 _BESIDE = re.compile(
-    r"(un_?label\w*|unsup\w*|predict\w*|docs?|readme|assets?|figures?|demo|examples?|previews?|outputs?|results?)", re.I
+    r"(un_?label\w*|unsup\w*|(\w+_)?pred(ict\w*)?|docs?|readme|assets?|figures?|demo|examples?|previews?|outputs?|results?)",
+    re.I,
 )
 _VIEWS = re.compile(
     r"(\d+x|\d+p|\d+x\d+|rgb|nir|colou?r(ed)?|gr[ae]y(scale)?|depth|left|right|images?|imgs?|jpe?g|png|frames?|"
@@ -266,22 +267,23 @@ def _require_photos(leaves: Sequence[_Leaf], at: int) -> None:
     """Refuse two folders of which one has masks of what is on the other's images.
 
     Raises:
-        DataError: if names are the same in all, and some have few grey values.
+        DataError: if names are the same in all, or one is called so, and some have few grey values.
     """
     stems: dict[str, set[str]] = defaultdict(set)
     for leaf in leaves:
         stems[leaf.names[at]] |= leaf.folder.files.keys()
     least, most = sorted(stems.values(), key=len)[:: max(1, len(stems) - 1)][:2]
-    if len(stems) > 4 or len(least & most) * 10 < 9 * len(most):
-        return
-    flat = sorted({leaf.names[at] for leaf in leaves if _has_few_greys(leaf.folder)})
+    alike = len(least & most) * 10 >= 9 * len(most)
+    drawn = {leaf.names[at] for leaf in leaves if alike or MASK_WORDS.search(leaf.names[at])} if len(stems) < 5 else ()
+    flat = sorted({leaf.names[at] for leaf in leaves if leaf.names[at] in drawn and _has_few_greys(leaf.folder)})
     if 0 < len(flat) < len(stems):
         images = next(name for name in sorted(stems) if name not in flat)
         raise DataError(
-            f"'{flat[0]}' has few grey values and the names of '{images}': masks, or a class?",
+            f"'{flat[0]}' has few grey values{f' and the names of {images!r}' if alike else ''}: masks, or a class?",
             where=leaves[0].folder.path,
             expected="masks in a folder called so, or folders of photographs for each class",
-            remedy=f"rename '{flat[0]}' to 'masks' if they are, or write competition.toml by hand",
+            remedy=f"if they are masks, call the folder masks and its files as those of '{images}'; or write "
+            "competition.toml by hand",
         )
 
 

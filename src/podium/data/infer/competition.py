@@ -276,17 +276,27 @@ def _test(
     tested = {p.id_of(stem) for p in masked for stem in p.images.files}
     if masked and "test_masks" in draft.tree["data"] and wanted <= tested:
         patterns = list(dict.fromkeys(p.images_pattern for p in masked))
-        draft.put("data.test_images", one(patterns), f"{len(tested)} images, called test, with masks")
+        n = sum(len(p.images.files) for p in masked)
+        draft.put("data.test_images", one(patterns), f"{n} images, called test, with masks")
     elif alone:
         draft.put("data.test_images", alone[0].images_pattern, alone[0].told)
     elif folder is not None and not _is_trained_on(draft, layout, folder, ids):
         of_both = folder.pattern() in listed(draft.tree["data"]["train_images"])
-        reason = _test_reason(folder.files.keys() - ids if of_both else folder.files.keys(), wanted, listing)
-        draft.put("data.test_images", pattern_of(folder, pairs, views), reason)
+        every = [folder] if wanted else _like_it(layout, folder)
+        found = [f"{f.path}/{stem}" for f in every for stem in (f.files.keys() - ids if of_both else f.files)]
+        patterns = [pattern_of(f, pairs, views) for f in every]
+        draft.put("data.test_images", one(patterns), _test_reason(found, wanted, listing))
     else:
         for key in ("test_masks", "sample_submission"):
             draft.tree["data"].pop(key, None)
             draft.why.pop(f"data.{key}", None)
+
+
+def _like_it(layout: Layout, folder: ImageFolder) -> list[ImageFolder]:
+    """A folder of test images, and those of other places that are called the same: test/a/images, test/b/images."""
+    names = folder.path.split("/")
+    alike = [f for f in layout.folders if f.path.split("/")[-1] == names[-1] and TEST_WORDS.search(f.path)]
+    return [f for f in alike if f.path.count("/") == len(names) - 1] if len(names) > 1 else [folder]
 
 
 def _test_reason(found: Collection[str], wanted: set[str], listing: str) -> str:

@@ -150,7 +150,7 @@ def _put_kind(
 
 def _put_splits(draft: Draft, val: Sequence[str], test_masks: Sequence[str]) -> None:
     if val:
-        draft.put("data.val_images", val[0], "the folder's name says validation")
+        draft.put("data.val_images", one(list(val)), "the folder's name says validation")
     if test_masks:
         draft.put("data.test_masks", one(list(test_masks)), "the test images have masks too")
 
