@@ -146,3 +146,18 @@ def test_a_folder_called_labels_that_fits_no_image_is_no_class(tmp_path):
         save(tmp_path / f"d/v1_images/{id}_w2_{id[::-1]}.png", image)
     with pytest.raises(DataError, match="'v1_labels' has few grey values"):
         infer(tmp_path / "d", "d")
+
+
+def test_lists_of_official_splits_are_read_for_class_folders(tmp_path):
+    ids = {c: [f"{c[0]}{k}" for k in range(6)] for c in ("pie", "sushi")}
+    folder = grown(tmp_path / "d", *(f"images/{c}/{id}.jpg" for c in ids for id in ids[c]))
+    (folder / "meta").mkdir()
+    for name, part in (("train", slice(0, 4)), ("test", slice(4, 6))):
+        lines = [f"{c}/{id}" for c in ids for id in ids[c][part]]
+        (folder / f"meta/{name}.txt").write_text("\n".join(lines) + "\n")
+    _, samples = inferred(folder)
+    assert [sorted(s.id for s in part) for part in (samples.train, samples.test)] == [
+        sorted(id for of in ids.values() for id in of[:4]),
+        sorted(id for of in ids.values() for id in of[4:]),
+    ]
+    assert samples.problems == []

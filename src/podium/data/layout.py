@@ -18,7 +18,7 @@ from podium.errors import DataError
 from podium.formats import masks, tables
 
 MASK_WORDS = re.compile(
-    r"mask|(?<!un)(?<!un_)label|annot|truth|(^|[^a-z])(gts?|segs?|anns?|lbls?)([^a-z]|$)|segm|target|semantic|"
+    r"mask|(?<!un)(?<!un_)label(?!l?ed([^a-z]|$))|annot|truth|(^|[^a-z])(gts?|segs?|anns?|lbls?)([^a-z]|$)|segm|target|semantic|"
     r"(^|[^a-z])(manual|anno)|(?-i:[a-z](GT|Seg|Lbl|Ann)s?(?![a-z]))",
     re.IGNORECASE,
 )

@@ -40,8 +40,9 @@ from podium.data.layout import (
 )
 from podium.data.mask_files import several_masks
 from podium.data.nested_masks import nested_pairs
-from podium.data.patterns import path_rule
+from podium.data.patterns import PART, path_rule
 from podium.data.sample_folders import SampleFolders, sample_folders, with_samples_by_name
+from podium.data.samples import images_by_id
 
 MANY_PAIRS = 6
 """Folders of images with masks; more are not official splits, but cases, cities or days."""
@@ -109,7 +110,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         rle_submission(draft, layout, train[0] if train else None, samples, truths)
     else:
         value_submission(draft, given)
-    infer_lists(draft, layout, ids)
+    infer_lists(draft, layout, ids or _ids_of_classes(draft, layout))
     if "group" not in draft.tree["data"]:
         infer_groups(draft, layout, ids)
     infer_inputs(draft, layout, ids)
@@ -253,6 +254,14 @@ def _class_folders(draft: Draft, layout: Layout, folders: ClassFolders, why: str
     if folders.test:
         draft.put("data.test_images", folders.test, "the folder's name says test")
     return []
+
+
+def _ids_of_classes(draft: Draft, layout: Layout) -> list[str]:
+    """The ids of the images in folders of classes, where each is a file's name."""
+    patterns = listed(draft.tree["data"]["train_images"])
+    if len(patterns) > 1 or PART.search(patterns[0]) or "/*" not in patterns[0]:
+        return []
+    return list(images_by_id(layout.root, patterns))
 
 
 def _test(
