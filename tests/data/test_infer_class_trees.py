@@ -161,3 +161,20 @@ def test_lists_of_official_splits_are_read_for_class_folders(tmp_path):
         sorted(id for of in ids.values() for id in of[4:]),
     ]
     assert samples.problems == []
+
+
+def test_a_test_set_may_be_called_so_beside_a_name_that_says_nothing(tmp_path):
+    names = [f"rps{s}/{c}/{c}{s}{k}.png" for s in ("", "-test-set") for c in ("paper", "rock") for k in range(4)]
+    competition, samples = inferred(grown(tmp_path / "d", *names))
+    assert competition.data.group is None
+    assert [sorted({s.image.parts[-3] for s in part}) for part in (samples.train, samples.test)] == [
+        ["rps"],
+        ["rps-test-set"],
+    ]
+
+
+def test_words_that_judge_are_the_classes(tmp_path):
+    names = [f"{c}/{m}/{c}{m}{k}.jpg" for c in ("good", "bad") for m in ("canon", "nikon", "sony") for k in range(3)]
+    competition, samples = inferred(grown(tmp_path / "d", *names))
+    assert list(competition.classes) == ["bad", "good"]
+    assert sorted(told(samples, -2).values()) == [{"canon"}, {"nikon"}, {"sony"}]

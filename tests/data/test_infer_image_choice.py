@@ -71,3 +71,21 @@ def test_a_second_reader_beside_the_images(tmp_path):
     competition, samples = inferred(tmp_path / "d")
     assert competition.data.train_masks == "{id}_1stHO.png"
     assert (len(samples.train), samples.problems) == (6, [])
+
+
+def test_masks_in_a_folder_that_begins_like_that_of_the_images(tmp_path):
+    for place in ("01", "02"):
+        for k, (image, labels) in enumerate(planted(5, seed=int(place)).values()):
+            save(tmp_path / f"d/{place}/t{k:03}.png", image)
+            save(tmp_path / f"d/{place}_GT/SEG/man_seg{k:03}.png", labels * np.uint8(255))
+    competition, samples = inferred(tmp_path / "d")
+    assert len(samples.train) == 10
+    assert len(competition.classes) == 1
+    assert all(s.mask.parts[-3] == f"{s.image.parts[-2]}_GT" for s in samples.train)
+
+
+def test_masks_beside_test_images_are_no_test_images(tmp_path):
+    for folder, n in (("train", 6), ("testA", 3)):
+        write(tmp_path / "d", planted(n, seed=n), f"{folder}/{folder}_{{}}.bmp", f"{folder}/{folder}_{{}}_anno.bmp")
+    _, samples = inferred(tmp_path / "d")
+    assert (len(samples.train), len(samples.test), samples.problems) == (6, 3, [])

@@ -193,13 +193,19 @@ def pair_masks(layout: Layout) -> list[Pairing]:
 
 def _nearest(pairs: Sequence[Pairing]) -> list[Pairing]:
     """Where names come again in every case, an image's masks are those of its own: p1/images, p1/masks, p2/masks."""
-    paths = {id(p): zip(p.images.path.split("/"), p.masks.path.split("/"), strict=False) for p in pairs}
-    near = {of: sum(accumulate((a == b for a, b in both), min)) for of, both in paths.items()}
-    best: dict[int, int] = defaultdict(int)
+    near = {id(p): _nearness(p.images.path.split("/"), p.masks.path.split("/")) for p in pairs}
+    best: dict[int, float] = defaultdict(float)
     for p in pairs:
         for folder in (p.images, p.masks):
             best[id(folder)] = max(best[id(folder)], near[id(p)])
     return [p for p in pairs if near[id(p)] == best[id(p.images)] == best[id(p.masks)]]
+
+
+def _nearness(images: Sequence[str], masks: Sequence[str]) -> float:
+    """How many folders two paths share, and a half more where the next begins alike: 01, 01_GT."""
+    n = sum(accumulate((a == b for a, b in zip(images, masks, strict=False)), min))
+    rest = masks[n].removeprefix(images[n]) if n < min(len(images), len(masks)) else ""
+    return n + 0.5 * bool(rest and rest != masks[n] and not rest[0].isalnum())
 
 
 def _name(folder: ImageFolder) -> str:

@@ -15,7 +15,7 @@ from podium.data.competition import Competition, DataConfig, listed
 from podium.data.id_lists import listed_ids, only_listed
 from podium.data.input_columns import Inputs, read_inputs
 from podium.data.patterns import files_like, id_in, path_rule
-from podium.data.targets import Target, find_targets, id_reader, target_word
+from podium.data.targets import Target, find_targets, id_reader, mask_targets, target_word
 from podium.errors import DataError
 from podium.files import write_atomic
 from podium.formats import tables
@@ -142,7 +142,8 @@ def _test_samples(spec: DataConfig, data: Path, train: set[Path], inputs: Mappin
     """The test images, without those that are known to be training images."""
     before = id_prefixes(data, spec, listed(spec.test_images))
     images = find_images(data, spec.test_images, spec.views, before, spec.image_id)
-    images = {id: found for id, found in images.items() if found.path not in train}
+    drawn = _masks_of_test(spec, data, images)  # side by side the pattern matches both
+    images = {id: found for id, found in images.items() if found.path not in train | drawn}
     try:
         groups = group_of(spec, data, images)
     except DataError:  # a table of groups need not know the test images
@@ -157,6 +158,16 @@ def _test_samples(spec: DataConfig, data: Path, train: set[Path], inputs: Mappin
             )
         )  # fmt: skip
     return samples
+
+
+def _masks_of_test(spec: DataConfig, data: Path, images: Mapping[str, FoundImage]) -> set[Path]:
+    if not spec.test_masks:
+        return set()
+    try:
+        found = mask_targets(listed(spec.test_masks), spec, data, images=images)
+    except DataError:  # two test sets may use the same names
+        return set()
+    return {p for t in found.values() for p in (t.mask, *(m for _, m in t.class_masks)) if p}
 
 
 def _views(names: Sequence[str], found: FoundImage) -> tuple[tuple[Path, ...], list[str]]:

@@ -40,6 +40,12 @@ _VIEWS = re.compile(
     re.IGNORECASE,
 )
 _PLAIN = re.compile(r"(rgb|colou?r(ed)?|images?|imgs?|originals?|raw|jpe?g)", re.IGNORECASE)
+_JUDGED = re.compile(
+    r"(good|bad|ok|ng|defect\w*|(ab)?normal|pos(itive)?|neg(ative)?|benign|malignant|healthy|sick|diseased?|real|fake|"
+    r"yes|no|true|false|live|spoof|with(out)?_\w+|non?_\w+)",
+    re.IGNORECASE,
+)
+"""Words that say a class wherever they stand."""
 _CASE = re.compile(r"(\D*)\d+\D?")
 
 Names = tuple[str, ...]
@@ -107,6 +113,9 @@ def _tree(layout: Layout, leaves: Sequence[_Leaf]) -> ClassFolders | None:
     """The classes of folders that lie equally deep."""
     split_at = _split_places([leaf.names for leaf in leaves])
     leaves = [replace(leaf, split=_split(leaf, split_at)) for leaf in leaves if _is_told(leaf, split_at)]
+    for i in _test_places(leaves, split_at):
+        leaves = [replace(leaf, split="test" if TEST_WORDS.search(leaf.names[i]) else leaf.split) for leaf in leaves]
+        split_at = [*split_at, i]
     leaves, copies = _one_view(leaves, split_at)
     train = [leaf for leaf in leaves if leaf.split != "test"]
     several = [i for i in _varying(train) if i not in split_at]
@@ -187,6 +196,18 @@ def _split_places(paths: Sequence[Names]) -> list[int]:
     return out
 
 
+def _test_places(leaves: Sequence[_Leaf], split_at: Sequence[int]) -> list[int]:
+    """Names of which some say test, and the others nothing, while the same lies below both: rps/, rps-test-set/."""
+    out = []
+    for i in [i for i in _varying(leaves) if i not in split_at and i + 1 < len(leaves[0].names)]:
+        below: dict[bool, set[str]] = {True: set(), False: set()}
+        for leaf in leaves:
+            below[bool(TEST_WORDS.search(leaf.names[i]))].add(leaf.names[-1])
+        if below[True] and below[True] <= below[False]:
+            out.append(i)
+    return out
+
+
 def _is_told(leaf: _Leaf, split_at: Sequence[int]) -> bool:
     """Whether a folder lies in a split, where there are splits, and is none of what commonly lies beside."""
     in_split = all(split_of(leaf.names[i]) or _SPLIT.fullmatch(leaf.names[i]) for i in split_at)
@@ -230,7 +251,8 @@ def _place_of_classes(leaves: Sequence[_Leaf], several: Sequence[int]) -> tuple[
         crossed = sum(len(o) > 1 for o in over.values()) * 2 >= len(over)
         grid = all(len(o) == len(columns[outer]) for o in over.values()) and all(n.isdecimal() for n in over)
         numbered = _numbered(columns[inner]) and not _numbered(columns[outer]) and not grid
-        if crossed and not numbered:
+        judged = all(map(_JUDGED.fullmatch, columns[outer])) and not all(map(_JUDGED.fullmatch, columns[inner]))
+        if crossed and not numbered and not judged:
             return inner, left[:-1]
         below.insert(0, left.pop())
     return left[0], below
