@@ -32,6 +32,12 @@ class PodiumError(Exception):
             lines.append(f"  to do:    {self.remedy}")
         return "\n".join(lines)
 
+    def rename(self, old: str | Path, new: str | Path) -> None:
+        """Speak of a path by the name that the user knows."""
+        for name in ("found", "where", "expected", "remedy"):
+            setattr(self, name, getattr(self, name).replace(str(old), str(new)))
+        self.args = (str(self),)
+
 
 class ConfigError(PodiumError):
     """A key, value or type in a TOML file or an override that podium cannot take."""

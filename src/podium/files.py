@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from podium.errors import BusyError, StorageError, storage_error
+from podium.errors import BusyError, PodiumError, StorageError, storage_error
 
 MARKER = "COMPLETE"
 """Written last into a finished folder; a folder without it is never trusted."""
@@ -63,9 +63,9 @@ def building(folder: Path, note: str = "", *, marker: bool = True) -> Iterator[P
         if folder.exists():  # unfinished or outdated: its marker was looked for before building
             shutil.rmtree(folder)
         os.rename(temporary, folder)
-    except StorageError as error:  # of a file inside: by the name it was to get
-        where = error.where.replace(str(temporary), str(folder))
-        raise StorageError(error.found, where=where, expected=error.expected, remedy=error.remedy) from None
+    except PodiumError as error:  # of a file inside: by the name it was to get
+        error.rename(temporary, folder)
+        raise
     except OSError as error:
         raise storage_error(error, folder) or error from error
     finally:

@@ -11,15 +11,15 @@ from typing import Any
 
 from podium.boards.base import Board
 from podium.boards.choice import board_at
-from podium.data.competition import Competition
+from podium.data.competition import Competition, listed
 from podium.data.frames import frame_to_folder
 from podium.data.infer import Inference, infer_with
 from podium.data.memory import has_gpu
 from podium.data.patterns import IMAGE_SUFFIXES
 from podium.data.place import SPEC
 from podium.data.plan import Aim, plan
-from podium.data.samples import list_samples
-from podium.data.targets import read_target
+from podium.data.samples import Problem, list_samples
+from podium.data.targets import read_target, target_word
 from podium.errors import BoardError, ConfigError, DataError, PodiumError, storage_error
 from podium.files import building, write_atomic
 from podium.formats import images
@@ -238,9 +238,23 @@ def _copy_file(source: str, target: str) -> str:
         ) from None
 
 
+def _no_samples(competition: Competition, problems: Sequence[Problem], data: Path) -> DataError:
+    spec = competition.data
+    targets = spec.train_masks or spec.train_rle or spec.train_csv or spec.train_images
+    such = f", for instance '{problems[0].id}' {problems[0].reason}" if problems else ""
+    return DataError(
+        f"no sample has both an image and a {target_word(spec)}{such}",
+        where=data,
+        expected=f"images of {', '.join(listed(spec.train_images))} that {', '.join(listed(targets))} has",
+        remedy="correct [data] of competition.toml, or give its keys as key=value",
+    )
+
+
 def write_recipes(competition: Competition, root: Path) -> None:
     """Write `recipes/` fitted to the images in ``root``/data and to this machine."""
     found = list_samples(competition, root / "data")
+    if not found.train:
+        raise _no_samples(competition, found.problems, root / "data")
     step = max(1, len(found.train) // 50)
     one_class = competition.task == "segmentation" and len(competition.classes) <= 1
     shapes, modes, areas = [], set(), []

@@ -191,3 +191,15 @@ def test_real_numbers_are_told_by_their_regions_too(real_data, name, task, why):
     inference = infer(real_data / name, name)
     assert inference.competition.task == task
     assert why in inference.why["data.mask_values"]
+
+
+def test_folders_in_those_of_samples_may_carry_their_names(tmp_path):
+    for i, (image, labels) in enumerate(planted(6).values()):
+        place = tmp_path / f"d/pictures/case{i}"
+        save(place / f"case{i}_Dermoscopic_Image/case{i}.bmp", image)
+        save(place / f"case{i}_lesion/case{i}_lesion.bmp", labels * np.uint8(255))
+        for k in range(1 + 2 * (i % 2)):
+            save(place / f"case{i}_roi/case{i}_R{k}.bmp", labels * np.uint8(255))
+    competition, samples = inferred(tmp_path / "d")
+    assert competition.data.train_images == "pictures/{id}/{id}_Dermoscopic_Image/*.*"
+    assert [s.mask.name for s in samples.train] == [f"case{i}_lesion.bmp" for i in range(6)]

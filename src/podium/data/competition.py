@@ -74,7 +74,9 @@ class DataConfig(Config):
     test_values: dict[str, str] = Field(
         {}, description='what values of test_inputs_csv are in the training table, for instance { M = "male" }'
     )
-    val_images: str | None = Field(None, description="glob of the official validation images, part of train_images")
+    val_images: Patterns | None = Field(
+        None, description="glob (or several) of the official validation images, part of train_images"
+    )
     train_list: Patterns | None = Field(
         None, description="text file (or several) with an id a line: these of train_images are to be trained on"
     )

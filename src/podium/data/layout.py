@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
@@ -17,17 +18,24 @@ from podium.errors import DataError
 from podium.formats import masks, tables
 
 MASK_WORDS = re.compile(
-    r"mask|label|annot|truth|(^|[^a-z])(gts?|segs?)([^a-z]|$)|segm|target|(^|[^a-z])manual", re.IGNORECASE
+    r"mask|(?<!un)(?<!un_)label(?!l?ed([^a-z]|$))|annot|truth|(^|[^a-z])(gts?|segs?|anns?|lbls?)([^a-z]|$)|segm|target|semantic|"
+    r"(^|[^a-z])(manual|anno)|(?-i:[a-z](GT|Seg|Lbl|Ann)s?(?![a-z]))",
+    re.IGNORECASE,
 )
-TEST_WORDS = re.compile(r"(^|[^a-z])test", re.IGNORECASE)
+TEST_WORDS = re.compile(r"(^|[^a-z])test|(^|/)(images|labels)ts(/|$)", re.IGNORECASE)
 VAL_WORDS = re.compile(r"(^|[^a-z])val(id|idation)?([^a-z]|$|annot|mask|label|image|gt)", re.IGNORECASE)
-_TRAIN_WORDS = re.compile(r"(^|[^a-z])train", re.IGNORECASE)
+_TRAIN_WORDS = re.compile(r"(^|[^a-z])train|(^|/)(images|labels)tr(/|$)", re.IGNORECASE)
 _LITTER = re.compile(r"^(\..*|__macosx|thumbs?|thumbnails?|\$recycle\.bin|@eadir)$", re.IGNORECASE)
 OTHER_DRAWINGS = re.compile(
     r"(^|_)(objects?|inst(ance)?s?|colou?rs?|rgb|vis(ual\w*)?|overlays?|previews?|edges?|bound\w*|soft|png|raw|2nd|"
-    r"second|manual_?[2-9])(_|$)"
+    r"second|manual_?[2-9]|masks?_human)(_|$)"
 )
 _FIELD_OF_VIEW = re.compile(r"masks?|fov(_masks?)?|roi")
+_DRAWN = re.compile(r"[_-](mask|labels?|lbl|gt|seg(mentation)?|anno\w*|manual1?|ground_?truth|1sthos?)$", re.IGNORECASE)
+"""What the name of a mask beside its image ends with."""
+_SECOND = re.compile(r"[_-](2ndho|manual2)$", re.IGNORECASE)
+"""What a second reader drew."""
+_READER = re.compile(r"(.*(?:expert|annotat\w*|annot|reader|observer|rater|grader|doctor|radiologist|manual))[_ -]?\d+")
 _MANY_FOLDERS = 20
 
 
@@ -63,6 +71,7 @@ class Pairing:
 
     Attributes:
         image_affix: What stands around the id in an image's stem, where names differ on both sides (img_1, gt_1).
+        further: Whether some images have further masks, parts of the first: a_mask_1 beside a_mask.
     """
 
     images: ImageFolder
@@ -70,6 +79,7 @@ class Pairing:
     before: str
     after: str
     image_affix: tuple[str, str] = ("", "")
+    further: bool = False
 
     def mask_of(self, stem: str) -> Path | None:
         """The mask file of an image's stem."""
@@ -93,7 +103,8 @@ class Pairing:
     @property
     def masks_pattern(self) -> str:
         """A glob of the masks with {id} in it."""
-        return self.masks.pattern(stem=f"{glob.escape(self.before)}{{id}}{glob.escape(self.after)}")
+        more = "*" if self.further else ""
+        return self.masks.pattern(stem=f"{glob.escape(self.before)}{{id}}{glob.escape(self.after)}{more}")
 
 
 @dataclass
@@ -174,9 +185,27 @@ def pair_masks(layout: Layout) -> list[Pairing]:
     ]
     pairs += [within for folder in layout.folders if (within := _pair_within(folder)) is not None]
     pairs = [p for p in pairs if not any(o.masks is p.images for o in pairs if o is not p)]
+    pairs = _nearest(pairs)
     own = {id(p.images) for p in pairs if _name(p.images) == _name(p.masks)}  # images/p01 beside masks/p01, masks/p02
     pairs = [p for p in pairs if id(p.images) not in own or _name(p.images) == _name(p.masks)]
     return sorted(pairs, key=lambda p: (bool(TEST_WORDS.search(p.images.path)), -len(p.ids), p.images.path))
+
+
+def _nearest(pairs: Sequence[Pairing]) -> list[Pairing]:
+    """Where names come again in every case, an image's masks are those of its own: p1/images, p1/masks, p2/masks."""
+    near = {id(p): _nearness(p.images.path.split("/"), p.masks.path.split("/")) for p in pairs}
+    best: dict[int, float] = defaultdict(float)
+    for p in pairs:
+        for folder in (p.images, p.masks):
+            best[id(folder)] = max(best[id(folder)], near[id(p)])
+    return [p for p in pairs if near[id(p)] == best[id(p.images)] == best[id(p.masks)]]
+
+
+def _nearness(images: Sequence[str], masks: Sequence[str]) -> float:
+    """How many folders two paths share, and a half more where the next begins alike: 01, 01_GT."""
+    n = sum(accumulate((a == b for a, b in zip(images, masks, strict=False)), min))
+    rest = masks[n].removeprefix(images[n]) if n < min(len(images), len(masks)) else ""
+    return n + 0.5 * bool(rest and rest != masks[n] and not rest[0].isalnum())
 
 
 def _name(folder: ImageFolder) -> str:
@@ -222,6 +251,11 @@ def other_drawings(pairs: Sequence[Pairing]) -> list[Pairing]:
     """
     names = {id(p): split_words(p.masks.path.rpartition("/")[2]) for p in pairs}
     by_hand = any("manual" in name for name in names.values())
+    numbered = [m for p in pairs if (m := _READER.fullmatch(names[id(p)]))]
+    readers = len(numbered) == len(pairs) > 1 and len({m[1] for m in numbered}) == 1
+    if readers:  # of several who drew the same, the first
+        first = min(pairs, key=lambda p: (len(names[id(p)]), names[id(p)]))
+        return [p for p in pairs if p is not first]
     told = [
         p for p in pairs if OTHER_DRAWINGS.search(names[id(p)]) or (by_hand and _FIELD_OF_VIEW.fullmatch(names[id(p)]))
     ]
@@ -281,14 +315,13 @@ def _affix(images: Iterable[str], masks_stems: Iterable[str]) -> tuple[str, str]
 
 def _pair_within(folder: ImageFolder) -> Pairing | None:
     """Images and masks side by side in one folder: a.jpg and a_mask.png."""
-    endings = Counter(
-        m[0] for s in folder.files if (m := re.search(r"[_-](mask|label|gt|seg|annot\w*)$", s, re.IGNORECASE))
-    )
+    endings = Counter(m[0] for s in folder.files if (m := _DRAWN.search(s)))
     if not endings:
         return None
     after = endings.most_common(1)[0][0]
-    mask_files = {s: p for s, p in folder.files.items() if s.endswith(after)}
-    image_files = {s: p for s, p in folder.files.items() if not s.endswith(after)}
+    drawn = re.compile(rf".*{re.escape(after)}([_\-. (]+\d+\)?)?", re.DOTALL)
+    mask_files = {s: p for s, p in folder.files.items() if drawn.fullmatch(s)}
+    image_files = {s: p for s, p in folder.files.items() if s not in mask_files and not _SECOND.search(s)}
     images, masks_folder = ImageFolder(folder.path, image_files), ImageFolder(folder.path, mask_files)
     ending = _shared(list(image_files))[1] if len(image_files) > 1 else ""  # a_sat.jpg beside a_mask.png
     for affix in (("", ""), ("", ending)):
@@ -339,4 +372,5 @@ def test_folder(layout: Layout, pairs: Sequence[Pairing], wanted: set[str], view
         if held:
             return held[0]
     named = [f for f in free if TEST_WORDS.search(f.path) and not MASK_WORDS.search(f.path.rpartition("/")[2])]
-    return named[0] if named else None
+    alike = [f for f in named if pairs and _name(f) == _name(pairs[0].images)]  # test/rgb beside test/depth
+    return next(iter(alike or named), None)

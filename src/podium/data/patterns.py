@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePath
 
 from podium.errors import DataError
@@ -49,6 +49,36 @@ def id_in(match: re.Match[str], spelling: str | None = None) -> str | None:
     if not parts:
         return found.get("id")
     return PART.sub(lambda m: parts[m[1]], spelling or "_".join(f"{{{name}}}" for name in sorted(parts)))
+
+
+def mask_name(
+    pattern: str, spelling: str | None, known: Collection[str]
+) -> Callable[[str], tuple[str, str | None] | None]:
+    """The function from a mask's relative path to its id and class; None for a path that the pattern does not match.
+
+    Args:
+        spelling: As for `id_in`.
+        known: The images' ids; where something follows an id, a_1 or a_liver, it ends where the longest of them does.
+    """
+    rule = path_rule(pattern)
+    _, _, name = pattern.rpartition("/")
+    start, _, rest = name.partition("{id}")
+    open_end = pattern.count("{id}") == 1 and name != start and ("*" in rest.removesuffix(".*") or "{class}" in rest)
+    after = path_rule(rest)
+
+    def read(path: str) -> tuple[str, str | None] | None:
+        match = rule.fullmatch(path)
+        if match is None:
+            return None
+        told = match.groupdict().get("class")
+        if open_end:
+            begin = match.start("id")
+            for end in range(len(path), begin, -1):
+                if path[begin:end] in known and (tail := after.fullmatch(path[end:])):
+                    return path[begin:end], tail.groupdict().get("class") or told
+        return str(id_in(match, spelling)), told
+
+    return read
 
 
 def row_id(patterns: Sequence[str], spelling: str | None = None) -> Callable[[str], str]:
@@ -117,6 +147,5 @@ def _no_pattern(pattern: str, why: str) -> DataError:
 
 
 def file_an_object(pattern: str) -> bool:
-    """Whether a pattern means several files an id, and so one an object: s/{id}/masks/*.png, but not s/{id}/mask.*."""
-    name = PurePath(pattern).name
-    return "{id}" not in name and "*" in name.removesuffix(".*")
+    """Whether a pattern means several files an id, an object or a part each: s/{id}/masks/*.png, not s/{id}/mask.*."""
+    return "*" in PurePath(pattern).name.removesuffix(".*")

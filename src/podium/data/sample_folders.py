@@ -6,7 +6,7 @@ import glob
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from podium.data.layout import (
     MASK_WORDS,
     OTHER_DRAWINGS,
     TEST_WORDS,
+    ImageFolder,
     Layout,
     beginning,
     look_like_masks,
@@ -24,6 +25,8 @@ from podium.data.layout import (
 _IMAGE_WORDS = re.compile(r"(^|[^a-z])(images?|imgs?|im|photos?|pictures?|rgb|inputs?|originals?|raw)([^a-z]|$)", re.I)
 _MOST_IMAGES = 4
 """Images a sample beside its masks; folders with more are classes or splits, not samples."""
+FEWEST = 3
+"""Folders of samples."""
 
 Files = dict[str, list[Path]]
 
@@ -41,6 +44,8 @@ class SampleFolders:
         images: {id: image}.
         masks: {id: mask files}.
         classes: What {class} stands for.
+        beside: Whether images lie in one folder, and only the masks are several files each.
+        merged: Whether several masks of an image are parts of one.
     """
 
     parent: str
@@ -49,16 +54,24 @@ class SampleFolders:
     masks_pattern: str = ""
     masks: Files = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    beside: bool = False
+    merged: bool = False
+
+    @property
+    def told(self) -> str:
+        """How the images lie, in words."""
+        n = len(self.images)
+        return f"{n} images" if self.beside else f"{n} folder{'s' if n > 1 else ''} with one image each"
 
     @property
     def by_object(self) -> bool:
         """Whether a sample has several masks, one an object."""
-        return not self.classes and any(len(files) > 1 for files in self.masks.values())
+        return not self.merged and not self.classes and any(len(files) > 1 for files in self.masks.values())
 
 
 def sample_folders(layout: Layout) -> list[SampleFolders]:
     """Folders of one sample each, where there are some: those with masks first, the largest first."""
-    found = _nested(layout) or _flat(layout)
+    found = _nested(layout) or _flat(layout) or _named_in_tables(layout)
     return sorted(found, key=lambda f: (not f.masks, bool(TEST_WORDS.search(f.parent)), -len(f.images)))
 
 
@@ -69,7 +82,7 @@ def _nested(layout: Layout) -> list[SampleFolders]:
         above, _, own = folder.path.rpartition("/")
         parent, _, sample = above.rpartition("/")
         if sample:
-            families[parent or ".", own].setdefault(sample, []).extend(folder.files.values())
+            families[parent or ".", own.replace(sample, "{id}")].setdefault(sample, []).extend(folder.files.values())
     out = []
     for (parent, own), of_sample in families.items():
         beside = [
@@ -81,15 +94,25 @@ def _nested(layout: Layout) -> list[SampleFolders]:
         single = sum(
             len(files) == 1 and (bool(named) or files[0].stem == sample) for sample, files in of_sample.items()
         )
-        if len(of_sample) < 3 or single * 10 < 9 * len(of_sample) or MASK_WORDS.search(own):
+        if single * 10 < 9 * len(of_sample) or MASK_WORDS.search(own):
             continue
-        name, files = max(named or beside, default=(0, "", Files()), key=lambda b: b[0])[1:]
+        name, files = max(named or beside, default=(0, "", Files()), key=_one_each)[1:]
+        if len(of_sample) < FEWEST and (
+            files or not any(n == own and len(f) >= FEWEST for (_, n), f in families.items())
+        ):
+            continue  # but the test images that are shown may be few
         below = _below(parent)
         images = {sample: files[0] for sample, files in of_sample.items() if len(files) == 1}
-        template, classes = _mask_template(files) if files else ("", ())
-        masks_pattern = f"{below}{glob.escape(name)}/{template}" if files else ""
-        out.append(SampleFolders(parent, f"{below}{glob.escape(own)}/*.*", images, masks_pattern, files, classes))
+        template, classes = mask_template(files) if files else ("", ())
+        masks_pattern = f"{below}{_escaped(name)}/{template}" if files else ""
+        out.append(SampleFolders(parent, f"{below}{_escaped(own)}/*.*", images, masks_pattern, files, classes))
     return out
+
+
+def _one_each(beside: tuple[int, str, Files]) -> tuple[bool, int]:
+    """Of folders beside the image that nothing calls masks those first that have one file each."""
+    n, name, files = beside
+    return not MASK_WORDS.search(name) and n == len(files), n
 
 
 def _flat(layout: Layout) -> list[SampleFolders]:
@@ -104,7 +127,7 @@ def _flat(layout: Layout) -> list[SampleFolders]:
         by_name = _by_name(of_sample)
         usual = [n for n, files in by_name.items() if len(files) * 10 >= 9 * len(of_sample)]
         images = [n for n in usual if not MASK_WORDS.search(n)]
-        if len(of_sample) < 3 or not 0 < len(images) <= _MOST_IMAGES:
+        if len(of_sample) < FEWEST or not 0 < len(images) <= _MOST_IMAGES:
             continue
         masks = [n for n in by_name if MASK_WORDS.search(n)]
         if not masks and len(images) > 1:
@@ -121,6 +144,33 @@ def _flat(layout: Layout) -> list[SampleFolders]:
     return out
 
 
+def _named_in_tables(layout: Layout) -> list[SampleFolders]:
+    """Folders of one image each, called the same in all, whose names a table has as ids."""
+    families: dict[str, Files] = defaultdict(dict)
+    for folder in layout.folders:
+        parent, _, sample = folder.path.rpartition("/")
+        if len(folder.files) == 1 and sample != ".":
+            families[parent or "."].setdefault(sample, []).extend(folder.files.values())
+    columns = [set(table[c].to_list()) for table in layout.tables.values() for c in table.columns]
+    out = []
+    for parent, of_sample in families.items():
+        by_name = _by_name(of_sample)
+        known = any(len(values & of_sample.keys()) * 2 > len(of_sample) for values in columns)
+        if known and len(by_name) == 1 and "{id}" not in next(iter(by_name)) and not MASK_WORDS.search(parent):
+            images = {s: paths[0] for s, paths in of_sample.items()}
+            out.append(SampleFolders(parent, _below(parent) + _glob(next(iter(by_name)), images), images))
+    return out if any(len(f.images) >= FEWEST for f in out) else []
+
+
+def with_samples_by_name(layout: Layout, own: Sequence[SampleFolders]) -> Layout:
+    """The layout in which the images in folders of samples have the names of these, as tables know them."""
+    taken = {path for f in own if not f.beside for path in f.images.values()}
+    if not taken:
+        return layout
+    folders = [ImageFolder(f.parent, f.images, own_pattern=f.images_pattern) for f in own if not f.beside]
+    return replace(layout, folders=folders + [f for f in layout.folders if not taken & set(f.files.values())])
+
+
 def _with_masks(parent: str, by_name: Mapping[str, Files], image: str, masks: Sequence[str]) -> SampleFolders | None:
     drawn = [n for n in masks if not OTHER_DRAWINGS.search(split_words(n.replace("{id}", "")))] or masks
     images = {s: paths[0] for s, paths in by_name[image].items()}
@@ -128,7 +178,7 @@ def _with_masks(parent: str, by_name: Mapping[str, Files], image: str, masks: Se
     for name in drawn:
         for sample, paths in by_name[name].items():
             files[sample] += paths
-    template, classes = _mask_template(files)
+    template, classes = mask_template(files)
     if any(fnmatch(path.name, re.sub(r"\{\w+\}", "*", template)) for path in images.values()):
         return None  # nothing in the names tells the masks from the image
     pattern = _below(parent) + template
@@ -171,7 +221,7 @@ def _glob(name: str, files: Mapping[str, Path]) -> str:
     return _escaped(name) + (suffixes.pop() if len(suffixes) == 1 else ".*")
 
 
-def _mask_template(files: Files) -> tuple[str, tuple[str, ...]]:
+def mask_template(files: Files) -> tuple[str, tuple[str, ...]]:
     """How mask files are called, as a glob with {id} or {class} in it; and what the classes are.
 
     A name for all; or several that come again from sample to sample, which are classes; or else one an object.
@@ -184,11 +234,18 @@ def _mask_template(files: Files) -> tuple[str, tuple[str, ...]]:
     before, after = (re.sub(r"[^_\-. ]*$", "", part) for part in _around(list(names)))
     after = after[::-1]
     classes = [n[len(before) : len(n) - len(after)] for n in names]
-    words = all(re.search(r"[^\W\d]", c) and "{id}" not in c for c in classes)
+    words = all(re.search(r"[^\W\d]", c) and "{id}" not in c for c in classes) and not _numbered(names, files)
     if words and len(names) <= 100 and all(n > 1 and n * 10 >= len(files) for n in names.values()):
         return f"{_escaped(before)}{{class}}{_escaped(after)}{ending}", tuple(sorted(classes))
     before = re.sub(r"\d+$", "", _around(list(names))[0])
     return "*".join(map(glob.escape, before.split("{id}"))).rstrip("*") + "*" + ending, ()
+
+
+def _numbered(names: Mapping[str, int], files: Files) -> bool:
+    """Whether names are one word and a number, of which some samples have more than others: objects, m0, m1, m2."""
+    numbered = [re.fullmatch(r"(.*?)\d+", name) for name in names]
+    alike = all(numbered) and len({m[1] for m in numbered if m}) == 1
+    return alike and len({len(paths) for paths in files.values()}) > 1
 
 
 def _escaped(text: str) -> str:

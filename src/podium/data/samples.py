@@ -15,7 +15,7 @@ from podium.data.competition import Competition, DataConfig, listed
 from podium.data.id_lists import listed_ids, only_listed
 from podium.data.input_columns import Inputs, read_inputs
 from podium.data.patterns import files_like, id_in, path_rule
-from podium.data.targets import Target, find_targets, id_reader, target_word
+from podium.data.targets import Target, find_targets, id_reader, mask_targets, target_word
 from podium.errors import DataError
 from podium.files import write_atomic
 from podium.formats import tables
@@ -100,7 +100,8 @@ def list_samples(competition: Competition, data: Path) -> Samples:
     extra, none = read_inputs(spec, data, id_reader(spec)), ("",) * len(spec.inputs)
     for id, found in images.items():
         target = targets.get(id)
-        if target is None and found.path in both:
+        if found.path in both and (target is None or (spec.class_folders and target.problem)):
+            targets.pop(id, None)  # a folder of test images beside those of the classes
             continue
         if target is None and spec.train_rle and spec.no_row == "empty":
             target = Target(str(data / spec.train_rle), rle="")
@@ -139,8 +140,10 @@ def _paths(data: Path, patterns: str | list[str] | None, views: Sequence[str]) -
 
 def _test_samples(spec: DataConfig, data: Path, train: set[Path], inputs: Mapping[str, Inputs]) -> list[Sample]:
     """The test images, without those that are known to be training images."""
-    images = find_images(data, spec.test_images, spec.views, spelling=spec.image_id)
-    images = {id: found for id, found in images.items() if found.path not in train}
+    before = id_prefixes(data, spec, listed(spec.test_images))
+    images = find_images(data, spec.test_images, spec.views, before, spec.image_id)
+    drawn = _masks_of_test(spec, data, images)  # side by side the pattern matches both
+    images = {id: found for id, found in images.items() if found.path not in train | drawn}
     try:
         groups = group_of(spec, data, images)
     except DataError:  # a table of groups need not know the test images
@@ -155,6 +158,16 @@ def _test_samples(spec: DataConfig, data: Path, train: set[Path], inputs: Mappin
             )
         )  # fmt: skip
     return samples
+
+
+def _masks_of_test(spec: DataConfig, data: Path, images: Mapping[str, FoundImage]) -> set[Path]:
+    if not spec.test_masks:
+        return set()
+    try:
+        found = mask_targets(listed(spec.test_masks), spec, data, images=images)
+    except DataError:  # two test sets may use the same names
+        return set()
+    return {p for t in found.values() for p in (t.mask, *(m for _, m in t.class_masks)) if p}
 
 
 def _views(names: Sequence[str], found: FoundImage) -> tuple[tuple[Path, ...], list[str]]:
@@ -172,19 +185,26 @@ class FoundImage:
     views: dict[str, Path] = field(default_factory=dict)
 
 
-def id_prefixes(data: Path, spec: DataConfig) -> list[str]:
-    """What is put before the ids of each pattern of training images: its split, where two splits use the same names."""
-    patterns = listed(spec.train_images)
+def id_prefixes(data: Path, spec: DataConfig, patterns: Sequence[str] | None = None) -> list[str]:
+    """What is put before the ids of each pattern of training images: its split, where two splits use the same names.
+
+    Args:
+        patterns: Others than those of the training images.
+    """
+    patterns = listed(spec.train_images) if patterns is None else patterns
     none = [""] * len(patterns)
     if len(patterns) < 2:
         return none
     hits = [{(id, name, view) for _, id, name, view in _matches(data, p, spec.views, spec.image_id)} for p in patterns]
     parts = [p.split("/") for p in patterns]
-    at = next((i for i, names in enumerate(zip(*parts, strict=False)) if len(set(names)) > 1), None)
-    if at is None or sum(map(len, hits)) == len(set().union(*hits)):
+    differ = [i for i, names in enumerate(zip(*parts, strict=False)) if len(set(names)) > 1]
+    if not differ or sum(map(len, hits)) == len(set().union(*hits)):
         return none
-    names = [re.sub(r"[^\w-]", "", p[at]) for p in parts]
-    return [f"{name}_" for name in names] if len(set(names)) == len(names) else none
+    for places in (differ[:1], differ):  # train/rural and train/city and val/rural need both
+        names = ["_".join(dict.fromkeys(re.sub(r"[^\w-]", "", p[i]) for i in places if i < len(p))) for p in parts]
+        if len(set(names)) == len(names):
+            return [f"{name}_" for name in names]
+    return none
 
 
 def find_images(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from podium.data.competition import Competition, DataConfig, listed
-from podium.data.patterns import file_an_object, files_like, id_in, path_rule, row_id
+from podium.data.patterns import file_an_object, files_like, mask_name, row_id
 from podium.data.several_targets import Part
 from podium.data.target_tables import OBJECTS, class_stack, read_labels_of, read_runs, rows_a_label
 from podium.errors import DataError, nearest
@@ -63,7 +63,7 @@ def find_targets(
         return _table_targets(competition, data)
     if spec.train_rle:
         return _rle_targets(competition, data)
-    return mask_targets(listed(spec.train_masks), spec, data, prefixes)
+    return mask_targets(listed(spec.train_masks), spec, data, prefixes, images)
 
 
 def _class_target(competition: Competition, found: Any) -> Target:
@@ -75,8 +75,17 @@ def _class_target(competition: Competition, found: Any) -> Target:
         return Target(str(found.path), problem=f"lies in '{name}', which is none of [classes] ({remedy})")
 
 
-def mask_targets(patterns: list[str], spec: DataConfig, data: Path, prefixes: Sequence[str] = ()) -> dict[str, Target]:
+def mask_targets(
+    patterns: list[str],
+    spec: DataConfig,
+    data: Path,
+    prefixes: Sequence[str] = (),
+    images: Mapping[str, Any] | None = None,
+) -> dict[str, Target]:
     """{id: target} of mask files.
+
+    Args:
+        images: {id: image found}; none is its own mask, and ids tell where an id ends that something follows.
 
     Raises:
         DataError: if there is none, or an id has two.
@@ -84,15 +93,14 @@ def mask_targets(patterns: list[str], spec: DataConfig, data: Path, prefixes: Se
     found: dict[str, Target] = {}
     before = prefixes if len(prefixes) == len(patterns) else [""] * len(patterns)
     for prefix, pattern in zip(before, patterns, strict=True):
-        rule = path_rule(pattern)
+        read = mask_name(pattern, spec.image_id, {id.removeprefix(prefix) for id in images or ()})
         for path in files_like(data, pattern):
-            match = rule.fullmatch(path.relative_to(data).as_posix())
-            if match is None:
+            told = read(path.relative_to(data).as_posix())
+            if told is None:
                 continue
-            name = match.groupdict().get("class")
-            if name in spec.exclude_classes:
+            id, name = prefix + told[0], told[1]
+            if name in spec.exclude_classes or (images and id in images and images[id].path == path):
                 continue
-            id = prefix + str(id_in(match, spec.image_id))
             known = found.get(id)
             if name is None and file_an_object(pattern) and spec.mask_values in ("0/1", "0/max"):
                 name = ""
@@ -260,9 +268,10 @@ def read_labels(path: Path) -> NDArray[np.uint16]:
 
     labels = image_files.decode(image_files.read_bytes(path), path, read)
     if labels.ndim == 3:
-        if not (labels[..., :1] == labels[..., :3]).all():
+        channel = 0 if (labels[..., :1] == labels[..., :3]).all() else masks.only_channel(labels)
+        if channel is None:
             raise DataError("colours, not class numbers", where=path, remedy="make a label image of one channel")
-        labels = labels[..., 0]
+        labels = labels[..., channel]
     if labels.min() < 0 or labels.max() > 65535:
         raise DataError(f"values up to {labels.max()}", where=path, expected="label numbers up to 65535")
     return labels.astype(np.uint16)

@@ -12,7 +12,7 @@ from PIL import Image
 from podium.formats.bits import area, intersection, pack, unpack
 from podium.formats.images import decode, read_bytes
 
-__all__ = ["MaskValues", "area", "intersection", "mask_values", "pack", "read_mask", "unpack"]
+__all__ = ["MaskValues", "area", "intersection", "mask_values", "only_channel", "pack", "read_mask", "unpack"]
 
 MaskValues = Literal["0/1", "0/max"]
 Mask = npt.NDArray[np.bool_]
@@ -38,13 +38,22 @@ def read_mask(path: Path, values: MaskValues = "0/max") -> Mask:
 def mask_values(path: Path) -> tuple[tuple[int, ...], int]:
     """(the different values in a mask file, ascending; the largest its pixels could hold).
 
-    For a palette the values are the indices, for colours the luminance.
+    For a palette the values are the indices; for colours the luminance, or the one channel that holds anything.
 
     Raises:
         DataError: naming the file and the cause, if it cannot be decoded.
     """
     values, largest = decode(read_bytes(path), path, _values)
     return tuple(int(v) for v in np.unique(values)), largest
+
+
+def only_channel(pixels: npt.NDArray[Any]) -> int | None:
+    """The one of the first three channels of (H, W, C) that holds anything; None if several do.
+
+    So simulators write classes: their numbers in the red channel, and 0 in the others.
+    """
+    used = [c for c in range(min(3, pixels.shape[2])) if pixels[:, :, c].any()]
+    return used[0] if len(used) == 1 else None
 
 
 def _foreground(image: Image.Image, values: MaskValues) -> Mask:
@@ -86,4 +95,6 @@ def _values(image: Image.Image) -> tuple[npt.NDArray[Any], int]:
     colours = np.asarray(image.convert("RGB"))
     if (colours == colours[:, :, :1]).all():
         return colours[:, :, 0], 255
+    if (channel := only_channel(colours)) is not None:
+        return colours[:, :, channel], 255
     return np.asarray(image.convert("RGB").convert("L")), 255

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
 from podium.config import parse_overrides
 from podium.data.competition import Competition, listed
+from podium.data.image_choice import one_for_each_mask
+from podium.data.infer.class_trees import ClassFolders, are_forms_of_one, class_folders
 from podium.data.infer.draft import Draft, Inference
 from podium.data.infer.groups import infer_groups
 from podium.data.infer.id_parts import with_deep_folders_together, with_joined_ids
 from podium.data.infer.inputs import infer_inputs
 from podium.data.infer.json_names import names_of_numbers
-from podium.data.infer.label_rows import not_read
-from podium.data.infer.labels import ClassFolders, LabelTable, class_folders, label_table
+from podium.data.infer.labels import LabelTable, label_table
 from podium.data.infer.lists import infer_lists
 from podium.data.infer.mask_layouts import mask_folders, one, own_folders
 from podium.data.infer.named_files import named_files
 from podium.data.infer.path_classes import path_classes
-from podium.data.infer.rle_tables import SAMPLE, RleTable, rle_tables
+from podium.data.infer.refusals import no_targets
+from podium.data.infer.rle_tables import SAMPLE, RleTable, id_column, rle_tables
 from podium.data.infer.spelling import class_names
 from podium.data.infer.submissions import rle_submission, value_submission
 from podium.data.infer.value_samples import ValueTable, value_sample
@@ -33,14 +35,19 @@ from podium.data.layout import (
     pair_masks,
     pattern_of,
     scan,
+    split_of,
     test_folder,
 )
+from podium.data.mask_files import several_masks
 from podium.data.nested_masks import nested_pairs
-from podium.data.sample_folders import SampleFolders, sample_folders
-from podium.errors import DataError
+from podium.data.patterns import PART, path_rule
+from podium.data.sample_folders import SampleFolders, sample_folders, with_samples_by_name
+from podium.data.samples import images_by_id
 
 MANY_PAIRS = 6
 """Folders of images with masks; more are not official splits, but cases, cities or days."""
+SHOWN = 6
+"""What lies beside is told of so many folders."""
 
 
 def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = False) -> Inference:
@@ -57,17 +64,20 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     """
     plain = scan(root)
     layout = with_joined_ids(plain)
-    own = sample_folders(layout)
-    pairs = pair_masks(layout)
+    own = several_masks(layout) or sample_folders(layout)
+    pairs = [p for p in pair_masks(layout) if not are_forms_of_one(p.images, p.masks)]
     if not pairs or len({p.images.path for p in pairs}) > MANY_PAIRS:
         pairs = nested_pairs(layout) or pairs
+    pairs, passed = one_for_each_mask(pairs)
+    layout = replace(layout, folders=[f for f in layout.folders if not any(f is p for p in passed)])
+    layout = with_samples_by_name(layout, own)
     masks = bool(pairs) or any(f.masks for f in own)
     samples, truths = rle_tables(layout, sample=True), rle_tables(layout, sample=False, needed=not masks)
     draft = Draft({"name": name, "task": "segmentation", "data": {}})
     if own and own[0].masks:
         ids = own_folders(draft, layout, own)
     elif pairs and (asked := _asked(layout, targets, each, samples + truths)) is None:
-        ids = mask_folders(draft, layout, pairs)
+        ids = mask_folders(draft, layout, pairs, passed)
     elif truths and not pairs:
         layout = with_deep_folders_together(layout, truths[0].rows)
         ids = _runs(draft, layout, truths[0])
@@ -87,7 +97,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         what = "image names are a class and a number", "names", "what the image names begin with"
         ids = _class_folders(draft, layout, files, *what)
     else:
-        raise _no_targets(layout)
+        raise no_targets(layout)
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
     if layout.image_id:
         draft.put("data.image_id", layout.image_id, "so the tables make ids of the names of folders and files")
@@ -100,8 +110,9 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         rle_submission(draft, layout, train[0] if train else None, samples, truths)
     else:
         value_submission(draft, given)
-    infer_lists(draft, layout, ids)
-    infer_groups(draft, layout, ids)
+    infer_lists(draft, layout, ids or _ids_of_classes(draft, layout))
+    if "group" not in draft.tree["data"]:
+        infer_groups(draft, layout, ids)
     infer_inputs(draft, layout, ids)
     _metric(draft, layout, ids)
     return Inference(Competition.from_tree(draft.tree, where="inferred competition.toml"), draft.why)
@@ -226,7 +237,15 @@ def _put_classes(draft: Draft, layout: Layout, found: LabelTable | ClassFolders,
 def _class_folders(draft: Draft, layout: Layout, folders: ClassFolders, why: str, where: str, source: str) -> list[str]:
     draft.put("task", "classification", why)
     n = len(folders.classes)
-    draft.put("data.train_images", one(folders.patterns), f"{folders.files} images in {where} of {n} classes")
+    passed = ", ".join(folders.passed_over[:SHOWN]) + (", …" if len(folders.passed_over) > SHOWN else "")
+    also = f"; also there, passed over: {passed}" if passed else ""
+    draft.put("data.train_images", one(folders.patterns), f"{folders.files} images in {where} of {n} classes{also}")
+    if folders.image_id:
+        draft.put("data.image_id", folders.image_id, "the group at the end, where a pattern can tell it")
+    if folders.group:
+        draft.put("data.group", *folders.group)
+        if folders.n_groups < 5:
+            draft.put("folds.k", max(2, folders.n_groups), f"there are {folders.n_groups} groups to split")
     _put_classes(draft, layout, folders, ".")
     if not draft.numbered:
         draft.why["classes"] = source
@@ -235,6 +254,14 @@ def _class_folders(draft: Draft, layout: Layout, folders: ClassFolders, why: str
     if folders.test:
         draft.put("data.test_images", folders.test, "the folder's name says test")
     return []
+
+
+def _ids_of_classes(draft: Draft, layout: Layout) -> list[str]:
+    """The ids of the images in folders of classes, where each is a file's name."""
+    patterns = listed(draft.tree["data"]["train_images"])
+    if len(patterns) > 1 or PART.search(patterns[0]) or "/*" not in patterns[0]:
+        return []
+    return list(images_by_id(layout.root, patterns))
 
 
 def _test(
@@ -249,25 +276,69 @@ def _test(
         draft.put("data.sample_submission", sample.path, f"{len(sample.rows)} rows")
     if draft.tree["data"].get("test_images"):
         return
-    wanted = set(sample.rows) if sample else set()
+    wanted, listing = (set(sample.rows), "the sample submission") if sample else _ids_of_test(draft, layout, ids)
     alone = [f for f in own if not f.masks and (wanted <= f.images.keys() if wanted else TEST_WORDS.search(f.parent))]
     views = draft.tree["data"].get("views", [])
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
-    folder, known = test_folder(layout, train, wanted, views), listed(draft.tree["data"]["train_images"])
+    folder = test_folder(layout, train, wanted, views)
     masked = _drawn_once([p for p in pairs if p not in train])
     tested = {p.id_of(stem) for p in masked for stem in p.images.files}
     if masked and "test_masks" in draft.tree["data"] and wanted <= tested:
         patterns = list(dict.fromkeys(p.images_pattern for p in masked))
-        draft.put("data.test_images", one(patterns), f"{len(tested)} images, called test, with masks")
+        n = sum(len(p.images.files) for p in masked)
+        draft.put("data.test_images", one(patterns), f"{n} images, called test, with masks")
     elif alone:
-        draft.put("data.test_images", alone[0].images_pattern, f"{len(alone[0].images)} folders with one image each")
-    elif folder is not None and not (folder.pattern() in known and set(folder.files) <= set(ids)):
-        reason = f"{len(folder.files)} images" + (", the ids of the sample submission" if wanted else "")
-        draft.put("data.test_images", pattern_of(folder, pairs, views), reason)
+        draft.put("data.test_images", alone[0].images_pattern, alone[0].told)
+    elif folder is not None and not _is_trained_on(draft, layout, folder, ids):
+        of_both = folder.pattern() in listed(draft.tree["data"]["train_images"])
+        every = [folder] if wanted else _like_it(layout, folder)
+        found = [f"{f.path}/{stem}" for f in every for stem in (f.files.keys() - ids if of_both else f.files)]
+        patterns = [pattern_of(f, pairs, views) for f in every]
+        draft.put("data.test_images", one(patterns), _test_reason(found, wanted, listing))
     else:
         for key in ("test_masks", "sample_submission"):
             draft.tree["data"].pop(key, None)
             draft.why.pop(f"data.{key}", None)
+
+
+def _like_it(layout: Layout, folder: ImageFolder) -> list[ImageFolder]:
+    """A folder of test images, and those of other places that are called the same: test/a/images, test/b/images."""
+    names = folder.path.split("/")
+    alike = [f for f in layout.folders if f.path.split("/")[-1] == names[-1] and TEST_WORDS.search(f.path)]
+    return [f for f in alike if f.path.count("/") == len(names) - 1] if len(names) > 1 else [folder]
+
+
+def _test_reason(found: Collection[str], wanted: set[str], listing: str) -> str:
+    if not wanted:
+        return f"{len(found)} images"
+    if len(found) > len(wanted):
+        return f"{len(found)} images, {len(wanted)} of them the ids of {listing}"
+    return f"{len(found)} images, the ids of {listing}"
+
+
+def _ids_of_test(draft: Draft, layout: Layout, ids: Sequence[str]) -> tuple[set[str], str]:
+    """The ids of a table called test, where there is no sample submission, and the table; none of training images."""
+    stems = {stem for f in layout.folders for stem in f.files}
+    for path, table in layout.tables.items():
+        if split_of(PurePath(path).name) == "test" and path != draft.tree["data"].get("train_csv"):
+            found = id_column(table, stems)
+            if found is None:
+                continue
+            before, after = found[1].split("{id}")
+            wanted = {v[len(before) : len(v) - len(after)] for v in table[found[0]].to_list()}
+            if wanted <= stems and not wanted & set(ids):
+                return wanted, path
+    return set(), ""
+
+
+def _is_trained_on(draft: Draft, layout: Layout, folder: ImageFolder, ids: Sequence[str]) -> bool:
+    """Whether a folder that could be one of test images is of training images: all of it, or a class of them."""
+    patterns = listed(draft.tree["data"]["train_images"])
+    if folder.pattern() in patterns and set(folder.files) <= set(ids):
+        return True
+    first = next(iter(folder.files.values())).relative_to(layout.root).as_posix()
+    matches = [path_rule(p).fullmatch(first) for p in patterns if "{class}" in p]
+    return any(m is not None and m["class"] in draft.tree["classes"] for m in matches)
 
 
 def _drawn_once(pairs: Sequence[Pairing]) -> list[Pairing]:
@@ -312,17 +383,3 @@ def _metric(draft: Draft, layout: Layout, ids: Sequence[str]) -> None:
         draft.put("metric", "dice", "ids are those of Carvana Image Masking, scored by mean Dice")
     else:
         draft.put("metric", "dice", "nothing in the data tells; the commonest for one class")
-
-
-def _no_targets(layout: Layout) -> DataError:
-    folders = ", ".join(f"{f.path} ({len(f.files)} images)" for f in layout.folders[:6])
-    tables_found = ", ".join(f"{p} ({', '.join(t.columns[:6])})" for p, t in layout.tables.items()) or "no table"
-    stems = {stem for f in layout.folders for stem in f.files}
-    odd = not_read(layout, stems)
-    return DataError(
-        f"no targets found for the images{f': {odd}' if odd else ''}",
-        where=layout.root,
-        expected="a folder of masks whose names match the images', a CSV file with ids and run-length masks or other "
-        "targets, or a folder of images for each class",
-        remedy=f"seen: {folders}; {tables_found}. Rename a folder to 'masks', or write competition.toml by hand",
-    )

@@ -58,7 +58,11 @@ def infer_groups(draft: Draft, layout: Layout, ids: Iterable[str]) -> None:
 
 def _by_folder(draft: Draft) -> None:
     """A folder of slices or frames for each case; its name stands before the ids."""
-    names = [PurePath(p).parent.name for p in listed(draft.tree["data"]["train_images"])]
+    patterns = [PurePath(p).parts for p in listed(draft.tree["data"]["train_images"])]
+    names = [parts[-2] if len(parts) > 1 else "" for parts in patterns]
+    if len(set(names)) < len(names):  # case1/frames, case2/frames: as ids of the same names begin
+        names = next(([str(n) for n in c] for c in zip(*patterns, strict=False) if len(set(c)) > 1), names)
+        names = [re.sub(r"[^\w-]", "", name) for name in names]
     if len(set(names)) == len(names) > 2 and not any(split_of(name) for name in names):
         pattern = f"^(?P<group>{'|'.join(map(re.escape, names))})_"
         draft.put("data.group", pattern, f"{len(names)} folders use the same names; remove it if they are unrelated")

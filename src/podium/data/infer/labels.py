@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -16,7 +15,7 @@ from podium.data.infer.groups import GROUP_WORDS
 from podium.data.infer.label_rows import LabelRows, label_rows, repeats
 from podium.data.infer.rle_tables import SAMPLE, id_column
 from podium.data.infer.spelling import MOST_CLASSES, is_number
-from podium.data.layout import TEST_WORDS, ImageFolder, Layout, split_of
+from podium.data.layout import Layout, split_of
 from podium.data.patterns import stem_of
 from podium.data.several_targets import joined_classes
 from podium.data.targets import SIGNS
@@ -69,22 +68,6 @@ class LabelTable:
     ordinal: bool = False
     class_column: str | None = None
     spelling: str | None = None
-
-
-@dataclass(frozen=True)
-class ClassFolders:
-    """One folder of images a class.
-
-    Attributes:
-        patterns: One, or one for each official split that has labels.
-        val, test: Those of the validation and test images.
-    """
-
-    patterns: list[str]
-    classes: dict[str, int]
-    files: int
-    val: str | None = None
-    test: str | None = None
 
 
 def label_table(layout: Layout, targets: Sequence[str] = (), *, each: bool = False) -> LabelTable | None:
@@ -296,45 +279,3 @@ def _is_list(values: Sequence[str], separator: str) -> bool:
         and len(parts) <= MOST_CLASSES
         and any(len(v.split(separator)) == 1 for v in values) | (len(parts) < len(set(values)))
     )
-
-
-def class_folders(layout: Layout) -> ClassFolders | None:
-    """Sibling folders of images whose names are classes: train/cat/*.jpg, train/dog/*.jpg; the same in val and test."""
-    families: dict[str, list[ImageFolder]] = defaultdict(list)
-    for folder in layout.folders:
-        if folder.path != ".":
-            families[PurePath(folder.path).parent.as_posix()].append(folder)
-    words = re.compile(r"^(images?|imgs?|masks?|labels?|train(ing)?|val(id|idation)?|test(ing)?|data)$", re.IGNORECASE)
-    known: dict[str, set[str]] = {}
-    for parent, folders in families.items():
-        names = {PurePath(f.path).name for f in folders if not words.match(PurePath(f.path).name)}
-        if len(names) >= 2 and not any(TEST_WORDS.search(n) for n in names):
-            known[parent] = names
-    labelled = {p: n for p, n in known.items() if not TEST_WORDS.search(p)}
-    if not labelled:
-        return None
-    sizes = {p: sum(len(f.files) for f in families[p] if PurePath(f.path).name in n) for p, n in labelled.items()}
-    first = max(sizes, key=lambda p: (sizes[p], p))
-    alike = [p for p in sorted(labelled) if p == first or (_is_split_of(p, first) and labelled[p] <= labelled[first])]
-    test = next((p for p in sorted(known) if p not in labelled and known[p] <= labelled[first]), None)
-    patterns = {p: _class_pattern(p, [f for f in families[p] if PurePath(f.path).name in known[p]]) for p in known}
-    val = next((p for p in alike if len(alike) > 1 and split_of(p) == "val"), None)
-    return ClassFolders(
-        patterns=[patterns[p] for p in alike],
-        classes={n: i for i, n in enumerate(sorted(labelled[first]))},
-        files=sum(sizes[p] for p in alike),
-        val=patterns[val] if val else None,
-        test=patterns[test] if test else None,
-    )
-
-
-def _is_split_of(a: str, b: str) -> bool:
-    """Whether two folders differ by the name of an official split alone."""
-    splits = {split_of(a), split_of(b)}
-    return PurePath(a).parent == PurePath(b).parent and "" not in splits and len(splits) == 2
-
-
-def _class_pattern(parent: str, folders: Sequence[ImageFolder]) -> str:
-    suffixes = {s for f in folders for s in f.suffixes}
-    ending = suffixes.pop() if len(suffixes) == 1 else ".*"
-    return f"{'' if parent == '.' else glob.escape(parent) + '/'}{{class}}/*{ending}"

@@ -6,7 +6,7 @@ import glob
 import re
 from collections import Counter
 
-from podium.data.infer.labels import ClassFolders
+from podium.data.infer.class_trees import ClassFolders
 from podium.data.infer.spelling import MOST_CLASSES
 from podium.data.layout import MASK_WORDS, TEST_WORDS, ImageFolder, Layout
 

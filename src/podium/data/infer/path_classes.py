@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from podium.data.infer.class_trees import ClassFolders
 from podium.data.infer.id_parts import Names, families, telling, varying
-from podium.data.infer.labels import ClassFolders
 from podium.data.layout import Layout
 from podium.data.patterns import id_in, path_rule
 
