@@ -63,7 +63,7 @@ def test_recipes_fit_the_task(task, gpu, tmp_path):
         assert (recipe.input.train_crop is not None) == (task == "objects")
         assert (recipe.train.val_every > 1) == (task == "objects" and name != "smoke")
         terms = {"class map": {"ce", "dice"}, "overlapping": {"bce", "dice"}, "objects": {"bce", "dice"}}
-        terms |= {"one class": {"ce"}, "yes or no": {"bce"}, "several labels": {"bce"}}
+        terms |= {"one class": {"ce"}, "yes or no": {"bce"}, "several labels": {"bce"}, "several targets": {"ce"}}
         assert set(recipe.loss.terms) == terms.get(task, {"huber"}), name
     one = plan([(300, 400)], 200, gpu=gpu, aim=Aim("values", dense=False))["baseline"].recipe.input.size
     four = plan([(300, 400)], 200, gpu=gpu, aim=Aim("values", dense=False, views=4))["baseline"].recipe.input.size

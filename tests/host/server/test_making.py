@@ -12,6 +12,7 @@ import zipfile
 import zlib
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -21,6 +22,7 @@ from podium.errors import BoardError, ConfigError, DataError
 from podium.formats import tables
 from podium.host.server.from_data import new_competition
 from podium.host.server.host import Host
+from podium.host.server.leaks import _names_hidden
 from podium.host.server.neutral import plain_jpeg, plain_png
 
 
@@ -251,3 +253,18 @@ def test_the_server_starts_without_torch():
         "make_app(Host.make(pathlib.Path(tempfile.mkdtemp()) / 'host'))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("id,rooms\n{train},3\n{more},4\n", None),  # 3 and 4 are hidden ids as well
+        ("photo,rooms\n{train}.jpg,3\n{more}.jpg,4\n", None),
+        ("id,rooms\n{train},3\n5,4\n", "id"),
+        ("rooms,house\n{train},3\n{train},4\n{train},5\n", "house"),  # made of hidden ids
+    ],
+)
+def test_small_numbers_that_happen_to_be_ids_are_no_rows_about_hidden_samples(text, told):
+    table = pl.read_csv(text.format(train=1, more=2).encode(), infer_schema=False)
+    hidden = {str(n) for n in range(3, 40)}
+    assert _names_hidden(table, hidden, {"1", "2", *map(str, range(40, 99))}) == told

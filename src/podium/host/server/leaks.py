@@ -16,6 +16,7 @@ from podium.data.clues import image_clues
 from podium.data.competition import Competition
 from podium.data.facts import TRAIN_SCHEMA, Facts
 from podium.data.layout import scan
+from podium.data.patterns import stem_of
 from podium.data.samples import list_samples
 from podium.errors import DataError
 from podium.formats import rle
@@ -35,9 +36,9 @@ def require_no_labels(spec: Competition, data: Path, hidden: Solution, solution:
     _require_no_copy(data, solution)
     _require_no_masks(spec, data, hidden)
     spelt, layout = _spelt(spec, hidden), scan(data)
-    _require_no_rows(spec, layout.tables, spelt)
-    _require_silent_names(spec, hidden)
     found = list_samples(spec, data)
+    _require_no_rows(spec, layout.tables, spelt, {s.id for s in found.train})
+    _require_silent_names(spec, hidden)
     seen = {p.resolve() for s in (*found.train, *found.test) for p in s.views or (s.image,)}
     rest = [p for p in sorted(data.rglob("*")) if p.is_file() and p.suffix.lower() not in ENDINGS]
     rest = [p for p in rest if p.resolve() not in seen and p.relative_to(data).as_posix() not in layout.tables]
@@ -82,12 +83,14 @@ def _require_no_masks(spec: Competition, data: Path, hidden: Solution) -> None:
             )
 
 
-def _require_no_rows(spec: Competition, found: dict[str, pl.DataFrame], spelt: dict[str, set[str]]) -> None:
+def _require_no_rows(
+    spec: Competition, found: dict[str, pl.DataFrame], spelt: dict[str, set[str]], trained: set[str]
+) -> None:
     """No table has rows about hidden samples, but the sample submission, which says one thing about all."""
     form, every = spec.submission, set().union(*spelt.values())
     allowed = {spec.data.sample_submission, *([spec.data.inputs_csv] if isinstance(spec.data.inputs_csv, str) else [])}
     for name, table in found.items():
-        column = next((c for c in table.columns if len(every & set(table[c].to_list()))), None)
+        column = _names_hidden(table, every, trained)
         if column is None:
             continue
         rows = table.filter(pl.col(column).is_in(list(every)))
@@ -103,6 +106,20 @@ def _require_no_rows(spec: Competition, found: dict[str, pl.DataFrame], spelt: d
                 f"a table with {len(rows)} rows about hidden samples, by '{column}'", where=name,
                 remedy="remove those rows, or the table",
             )  # fmt: skip
+
+
+def _names_hidden(table: pl.DataFrame, hidden: set[str], trained: set[str]) -> str | None:
+    """The column of a table by which it is about hidden samples; small numbers that happen to be ids are none.
+
+    That is the column with most ids of any samples, if hidden ones are among them; or one that is made of hidden ids.
+    """
+    values = {c: {form for v in set(table[c].to_list()) if v for form in (v, stem_of(v))} for c in table.columns}
+    told = {c: len(of & hidden) for c, of in values.items()}
+    best = max(values, key=lambda c: len(values[c] & (hidden | trained)), default=None)
+    if best is not None and told[best]:
+        return best
+    made = (c for c, of in values.items() if told[c] * 2 >= len(of) and told[c] * 5 >= len(hidden))
+    return next(made, None)
 
 
 def _require_silent_names(spec: Competition, hidden: Solution) -> None:
