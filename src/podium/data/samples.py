@@ -15,6 +15,7 @@ from podium.data.competition import Competition, DataConfig, listed
 from podium.data.id_lists import listed_ids, only_listed
 from podium.data.input_columns import Inputs, read_inputs
 from podium.data.patterns import files_like, id_in, path_rule
+from podium.data.splits import read_split
 from podium.data.targets import Target, find_targets, id_reader, target_word
 from podium.errors import DataError
 from podium.files import write_atomic
@@ -90,11 +91,15 @@ def list_samples(competition: Competition, data: Path) -> Samples:
             remedy="correct data.train_images in competition.toml",
         )
     every, images = images, only_listed(spec, data, images, before)
+    parts = read_split(spec, data, before)
+    images = {id: f for id, f in images.items() if parts.get(id) != "test"}
     targets = find_targets(competition, data, images, before)
     of_masks = {p for t in targets.values() for p in (t.mask, *(m for _, m in t.class_masks)) if p}
     images = {id: f for id, f in images.items() if f.path not in of_masks}  # side by side the pattern matches both
     groups = group_of(spec, data, images)
-    val, val_ids = _paths(data, spec.val_images, spec.views), listed_ids(data, spec.val_list, before) or set()
+    val, val_ids = _paths(data, spec.val_images, spec.views), set[str]()
+    val_ids |= listed_ids(data, spec.val_list, before, spec.id_column) or set()
+    val_ids |= {id for id, part in parts.items() if part == "val"}
     both = _paths(data, spec.test_images, spec.views)  # one folder may hold both, and the targets tell which is which
     samples, problems = [], []
     extra, none = read_inputs(spec, data, id_reader(spec)), ("",) * len(spec.inputs)

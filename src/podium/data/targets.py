@@ -15,7 +15,7 @@ from PIL import Image
 from podium.data.competition import Competition, DataConfig, listed
 from podium.data.patterns import file_an_object, files_like, id_in, path_rule, row_id
 from podium.data.several_targets import Part
-from podium.data.target_tables import OBJECTS, class_stack, read_labels_of, read_runs, rows_a_label
+from podium.data.target_tables import OBJECTS, class_stack, read_labels_of, read_runs, read_target_table, rows_a_label
 from podium.errors import DataError, nearest
 from podium.formats import colours, masks, rle, tables
 from podium.formats import images as image_files
@@ -119,15 +119,16 @@ def _rle_targets(competition: Competition, data: Path) -> dict[str, Target]:
 
 
 def _table_targets(competition: Competition, data: Path) -> dict[str, Target]:
-    spec, path = competition.data, data / str(competition.data.train_csv)
+    spec = competition.data
+    path = data / listed(spec.train_csv)[0]
     if rows_a_label(competition):
         labels = read_labels_of(competition, data, id_reader(spec))
         return {
             id: Target(str(path), problem=v) if isinstance(v, str) else Target(str(path), values=v)
             for id, v in labels.items()
         }
-    table = tables.read_csv(path)
-    ids = list(map(id_reader(spec), tables.unique_ids(table, str(spec.id_column), path)))
+    table = read_target_table(spec, data, unique=True)
+    ids = list(map(id_reader(spec), table[str(spec.id_column)].to_list()))
     own = [] if spec.inputs_csv else spec.inputs
     for name in (*spec.targets, *own):
         tables.column(table, name, path)

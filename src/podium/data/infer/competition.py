@@ -22,6 +22,7 @@ from podium.data.infer.named_files import named_files
 from podium.data.infer.path_classes import path_classes
 from podium.data.infer.rle_tables import SAMPLE, RleTable, rle_tables
 from podium.data.infer.spelling import class_names
+from podium.data.infer.splits import infer_splits
 from podium.data.infer.submissions import rle_submission, value_submission
 from podium.data.infer.value_samples import ValueTable, value_sample
 from podium.data.layout import (
@@ -36,6 +37,7 @@ from podium.data.layout import (
     test_folder,
 )
 from podium.data.nested_masks import nested_pairs
+from podium.data.patterns import stem_of
 from podium.data.sample_folders import SampleFolders, sample_folders
 from podium.errors import DataError
 
@@ -71,7 +73,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     elif truths and not pairs:
         layout = with_deep_folders_together(layout, truths[0].rows)
         ids = _runs(draft, layout, truths[0])
-    elif (table := asked if pairs else label_table(layout, targets, each=each)) is not None:
+    elif (table := asked if pairs else _by_table(layout, targets, each)) is not None:
         layout = layout if table.views else with_deep_folders_together(layout, table.ids)
         pairs = []
         ids = _table(draft, layout, table)
@@ -101,6 +103,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     else:
         value_submission(draft, given)
     infer_lists(draft, layout, ids)
+    infer_splits(draft, layout, ids)
     infer_groups(draft, layout, ids)
     infer_inputs(draft, layout, ids)
     _metric(draft, layout, ids)
@@ -118,6 +121,22 @@ def infer_with(root: Path, name: str, settings: Sequence[str]) -> Inference:
     targets = data.get("targets", ()) if isinstance(data, dict) else ()
     named = [targets] if isinstance(targets, str) else [t for t in targets if isinstance(t, str)]
     return infer(root, name, named, each=known.get("labels") == "each").with_settings(settings)
+
+
+def _by_table(layout: Layout, targets: Sequence[str], each: bool) -> LabelTable | None:
+    """The table of targets; None if folders say the same of more images: real and fake in train, valid and test."""
+    table = label_table(layout, targets, each=each)
+    folders = class_folders(layout) if table is not None and table.labels == "one" and len(table.targets) == 1 else None
+    if table is None or folders is None or targets or not (folders.val or folders.test):
+        return table
+    columns = table.id_column, table.targets[0]
+    rows = [row for p in (table.path, *table.validation) for row in layout.tables[p].select(columns).rows()]
+    said = {stem_of(id): value for id, value in rows}
+    above = {id: PurePath(f.path).name for f in layout.folders for id in f.files if id in said}
+    pairs = {(said[id], name) for id, name in above.items()}
+    one_each = len(pairs) == len(set(said.values())) == len({name for _, name in pairs}) == len(folders.classes)
+    asked = any(SAMPLE.search(path) for path in layout.tables)
+    return None if one_each and {name for _, name in pairs} == folders.classes.keys() and not asked else table
 
 
 def _asked(layout: Layout, targets: Sequence[str], each: bool, runs: Sequence[RleTable]) -> LabelTable | None:
@@ -178,6 +197,7 @@ def _holders(layout: Layout, ids: Iterable[str]) -> list[ImageFolder]:
 
 def _table(draft: Draft, layout: Layout, table: LabelTable) -> list[str]:
     several = table.class_column or table.spelling or (table.labels == "many" and table.targets[0] not in table.classes)
+    csvs = [table.path, *table.validation]
     rows = "a row a label" if several and not table.separator else "a row a sample"
     draft.put("task", table.task, f"{table.path} has {rows} with {', '.join(table.targets)}")
     if table.views:
@@ -190,8 +210,10 @@ def _table(draft: Draft, layout: Layout, table: LabelTable) -> list[str]:
         holders = _holders(layout, table.ids)
         ids = [id for holder in holders for id in holder.files if id in table.ids]
         images = one([h.pattern() for h in holders])
-        draft.put("data.train_images", images, f"holds {len(ids)} of the {len(table.ids)} ids of {table.path}")
-    draft.put("data.train_csv", table.path, f"its column '{table.id_column}' holds the image names")
+        draft.put("data.train_images", images, f"holds {len(ids)} of the {len(table.ids)} ids of {' and '.join(csvs)}")
+    draft.put("data.train_csv", one(csvs), f"its column '{table.id_column}' holds the image names")
+    if table.validation:
+        draft.put("data.val_list", one(table.validation), "its name says validation, and it has other images")
     draft.put("data.id_column", table.id_column, "its values are the image names")
     draft.put("data.targets", table.targets, table.why)
     if table.class_column:

@@ -16,6 +16,7 @@ from podium.data.infer.groups import GROUP_WORDS
 from podium.data.infer.label_rows import LabelRows, label_rows, repeats
 from podium.data.infer.rle_tables import SAMPLE, id_column
 from podium.data.infer.spelling import MOST_CLASSES, is_number
+from podium.data.infer.splits import is_bookkeeping, validation_tables
 from podium.data.layout import TEST_WORDS, ImageFolder, Layout, split_of
 from podium.data.patterns import stem_of
 from podium.data.several_targets import joined_classes
@@ -35,8 +36,8 @@ _TARGET_WORDS = tuple(
 """What targets are called, the surest first."""
 _INPUT_WORDS = re.compile(
     r"^(sex|gender|male|female|is_?(fe)?male|age.*|weight|height|width|depth|z|angle|view|site|location|localization|"
-    r"anatom.*|body_?part|modality|scanner|camera|year|month|date|time|zip_?code|latitude|longitude|lat|lon|fold|split|"
-    r"partition|subset|usage|index|unnamed.*|size|mode|area|channels?)$",
+    r"anatom.*|body_?part|modality|scanner|camera|year|month|date|time|zip_?code|latitude|longitude|lat|lon|size|mode|area|"
+    r"channels?)$",
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(r"grade|level|severity|stage|diagnosis|quality", re.IGNORECASE)
@@ -53,6 +54,7 @@ class LabelTable:
         why: What told so, and what else was considered.
         ordinal: Whether the classes have an order.
         spelling: How ids name a class, where they do.
+        validation: Tables of other images with the same columns, called validation.
     """
 
     path: str
@@ -69,6 +71,7 @@ class LabelTable:
     ordinal: bool = False
     class_column: str | None = None
     spelling: str | None = None
+    validation: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,9 @@ def label_table(layout: Layout, targets: Sequence[str] = (), *, each: bool = Fal
                 found.append(((0, len(rows.ids)), _of_rows(path, rows)))
             continue
         if by_id is not None and (meaning := _meaning(layout, table, by_id, targets, each)) is not None:
-            ids = {stem_of(v) for v in table[by_id].to_list()}
-            label = LabelTable(path=path, id_column=by_id, ids=ids, views=views, **vars(meaning[1]))
+            more = [] if views else validation_tables(layout, path, [by_id, *meaning[1].targets], stems)
+            ids = {stem_of(v) for p in (path, *more) for v in layout.tables[p][by_id].to_list()}
+            label = LabelTable(path=path, id_column=by_id, ids=ids, views=views, validation=more, **vars(meaning[1]))
             found.append(((-meaning[0], len(ids)), label))
     return max(found, key=lambda f: f[0], default=(None, None))[1]
 
@@ -177,7 +181,11 @@ def _meaning(
     """How sure it is (0 = surest), and what the columns mean."""
     samples = {c for p, t in layout.tables.items() if SAMPLE.search(p) for c in t.columns} - {ids}
     tests = [t.columns for p, t in layout.tables.items() if split_of(PurePath(p).name) == "test" and ids in t.columns]
-    columns = [c for c in table.columns if c != ids and (c in given or (not GROUP_WORDS.match(c) and _tells(table[c])))]
+    columns = [
+        c
+        for c in table.columns
+        if c != ids and (c in given or (not (GROUP_WORDS.match(c) or is_bookkeeping(c)) and _tells(table[c])))
+    ]
     kinds = {c: _kind(table[c]) for c in columns}
     plain = [c for c in columns if not _INPUT_WORDS.match(c) and kinds[c] != "text"]
     flags, numbers = ([c for c in plain if kinds[c] == kind] for kind in ("flag", "number"))
@@ -201,7 +209,7 @@ def _meaning(
         if targets and set(targets) <= kinds.keys():
             inputs = [c for c in columns if c not in targets and kinds[c] != "text" and not _same(table, c, targets)]
             others = [c for c in table.columns if c not in (*targets, ids)]
-            why += f"; also there: {', '.join(others)}" if others else ""
+            why += f"; also there: {', '.join(c or 'a column without a name' for c in others)}" if others else ""
             if classes:
                 return sure, _Meaning(targets, inputs, "classification", why, "each", joined_classes(classes))
             return sure, _task(table, targets, inputs, kinds, why)
