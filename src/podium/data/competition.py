@@ -63,6 +63,9 @@ class DataConfig(Config):
     class_column: str | None = Field(None, description="the column of that table that names a class, with a row each")
     id: str | None = Field(None, description="how that table writes ids that name a class, for instance {id}_{class}")
     targets: list[str] = Field([], description="target columns of train_csv")
+    flags: dict[str, Literal[0, 1]] = Field(
+        {}, description='what else stands for 0 or 1 in target columns of 0 and 1, for instance { "-1.0" = 0 }'
+    )
     separator: str | None = Field(
         None, description="what separates several labels in one target column; none: each has a row, if labels are many"
     )

@@ -98,7 +98,7 @@ def list_samples(competition: Competition, data: Path) -> Samples:
     images = {id: f for id, f in images.items() if f.path not in of_masks}  # side by side the pattern matches both
     groups = group_of(spec, data, images)
     val, val_ids = _paths(data, spec.val_images, spec.views), set[str]()
-    val_ids |= listed_ids(data, spec.val_list, before, spec.id_column) or set()
+    val_ids |= listed_ids(spec, data, spec.val_list, before) or set()
     val_ids |= {id for id, part in parts.items() if part == "val"}
     both = _paths(data, spec.test_images, spec.views)  # one folder may hold both, and the targets tell which is which
     samples, problems = [], []

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from podium.data.competition import Competition, DataConfig, listed
 from podium.errors import DataError, nearest
 from podium.formats import rle, tables
-from podium.formats.submission import SubmissionFormat
+from podium.formats.submission import NO_MASK, SubmissionFormat
 
 OBJECTS = ";"
 """Between the run-length masks of several objects of one image."""
@@ -82,7 +82,8 @@ def _runs(form: SubmissionFormat, table: pl.DataFrame, path: Path) -> Iterator[t
             split = form.split_id(row)
             if split is None:
                 raise DataError(f"'{row}' is not spelled like '{form.id}'", where=path, remedy="correct submission.id")
-            yield split[0], split[1] or label or (name if form.width > 1 and not form.row_a_class else ""), runs or ""
+            own = split[1] or label or (name if form.width > 1 and not form.row_a_class else "")
+            yield split[0], own, "" if runs.strip().lower() in NO_MASK else runs
 
 
 def class_stack(text: str, shape: tuple[int, int], order: rle.Order, n: int) -> NDArray[np.bool_]:

@@ -157,6 +157,7 @@ def values_of(competition: Competition, row: tuple[str, ...]) -> tuple[float, ..
         DataError: for a value that is no number, or no class.
     """
     classes, spec = competition.classes, competition.data
+    row = tuple(str(spec.flags.get(text, text)) for text in row) if spec.flags else row
     if competition.task == "regression":
         return tuple(_number(text, name) for text, name in zip(row, spec.targets, strict=True))
     if competition.labels == "each":

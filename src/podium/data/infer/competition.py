@@ -153,6 +153,8 @@ def _runs(draft: Draft, layout: Layout, table: RleTable) -> list[str]:
     if table.classes:
         of = f"column '{table.class_column}'" if table.class_column else f"'{table.id_column}', as {table.spelling},"
         what = f"one row an image and class, which {of} names; taken for masks that may overlap, not for objects"
+        if table.value_columns:
+            what = "a column a class; taken for masks that may overlap"
     draft.put("task", "instances" if table.objects else "segmentation", f"{table.path} has run-length masks, {what}")
     if table.objects:
         draft.tree["classes"] = {"object": 1}
@@ -163,7 +165,8 @@ def _runs(draft: Draft, layout: Layout, table: RleTable) -> list[str]:
     images = one([h.pattern() for h in holders])
     draft.put("data.train_images", images, f"holds {len(listed_ids)} of the {len(table.rows)} ids of {table.path}")
     also = f"; also there: {', '.join(table.left_out)}" if table.left_out else ""
-    draft.put("data.train_rle", table.path, f"column '{table.value_column}' holds run-length masks{also}")
+    columns = ", ".join(f"'{c}'" for c in table.value_columns or (table.value_column,))
+    draft.put("data.train_rle", table.path, f"column {columns} holds run-length masks{also}")
     return listed_ids
 
 
@@ -220,6 +223,8 @@ def _table(draft: Draft, layout: Layout, table: LabelTable) -> list[str]:
         draft.put("data.class_column", table.class_column, "names the class that a row is about")
     if table.spelling:
         draft.put("data.id", table.spelling, "an id names a sample and a class")
+    if table.flags:
+        draft.put("data.flags", table.flags, "a guess; write 1 for a yes, or remove one, and such samples are left out")
     if table.separator:
         draft.put("data.separator", table.separator, "between several labels of one sample")
     if table.inputs:

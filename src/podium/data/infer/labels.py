@@ -11,16 +11,25 @@ from pathlib import PurePath
 
 import polars as pl
 
+from podium.data.infer.columns import (
+    SEPARATORS,
+    first_few,
+    is_list,
+    kind_of,
+    known_values,
+    other_flags,
+    tells,
+    uncertain,
+)
 from podium.data.infer.each import classes_of_each, target_rows
 from podium.data.infer.groups import GROUP_WORDS
 from podium.data.infer.label_rows import LabelRows, label_rows, repeats
 from podium.data.infer.rle_tables import SAMPLE, id_column
-from podium.data.infer.spelling import MOST_CLASSES, is_number
+from podium.data.infer.spelling import columns_of, is_number
 from podium.data.infer.splits import is_bookkeeping, validation_tables
 from podium.data.layout import TEST_WORDS, ImageFolder, Layout, split_of
 from podium.data.patterns import stem_of
 from podium.data.several_targets import joined_classes
-from podium.data.targets import SIGNS
 
 _TARGET_WORDS = tuple(
     re.compile(rf"^(y|({words})(_?(id|ids|name|names|value|\d+))?)$", re.IGNORECASE)
@@ -41,7 +50,9 @@ _INPUT_WORDS = re.compile(
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(r"grade|level|severity|stage|diagnosis|quality", re.IGNORECASE)
-_SEPARATORS = ("|", ";", ",", " ")
+_CLASS_WORDS = re.compile(r"class|label|categ|species|breed|_id$|(^|_)type$", re.IGNORECASE)
+_MAYBE_CLASS = re.compile(r"targets?|y|kind|group", re.IGNORECASE)
+"""Whole numbers so called are classes if they are the first few ones, each again and again."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ class LabelTable:
         why: What told so, and what else was considered.
         ordinal: Whether the classes have an order.
         spelling: How ids name a class, where they do.
+        flags: What else than 0 and 1 is read as such.
         validation: Tables of other images with the same columns, called validation.
     """
 
@@ -71,6 +83,7 @@ class LabelTable:
     ordinal: bool = False
     class_column: str | None = None
     spelling: str | None = None
+    flags: dict[str, int] = field(default_factory=dict)
     validation: list[str] = field(default_factory=list)
 
 
@@ -173,6 +186,7 @@ class _Meaning:
     classes: dict[str, int] = field(default_factory=dict)
     separator: str | None = None
     ordinal: bool = False
+    flags: dict[str, int] = field(default_factory=dict)
 
 
 def _meaning(
@@ -184,9 +198,9 @@ def _meaning(
     columns = [
         c
         for c in table.columns
-        if c != ids and (c in given or (not (GROUP_WORDS.match(c) or is_bookkeeping(c)) and _tells(table[c])))
+        if c != ids and (c in given or (not (GROUP_WORDS.match(c) or is_bookkeeping(c)) and tells(table[c])))
     ]
-    kinds = {c: _kind(table[c]) for c in columns}
+    kinds = {c: kind_of(table[c]) for c in columns} | dict.fromkeys(uncertain(table, columns), "flag")
     plain = [c for c in columns if not _INPUT_WORDS.match(c) and kinds[c] != "text"]
     flags, numbers = ([c for c in plain if kinds[c] == kind] for kind in ("flag", "number"))
     unknown = [c for c in plain if c not in tests[0]] if tests else []
@@ -212,7 +226,7 @@ def _meaning(
             why += f"; also there: {', '.join(c or 'a column without a name' for c in others)}" if others else ""
             if classes:
                 return sure, _Meaning(targets, inputs, "classification", why, "each", joined_classes(classes))
-            return sure, _task(table, targets, inputs, kinds, why)
+            return sure, _task(table, targets, inputs, kinds, why, _asked_of(layout, ids))
     return None
 
 
@@ -233,77 +247,60 @@ def _same(table: pl.DataFrame, column: str, targets: Sequence[str]) -> bool:
     return False
 
 
-def _task(table: pl.DataFrame, targets: list[str], inputs: list[str], kinds: dict[str, str], why: str) -> _Meaning:
-    first, values = targets[0], [v for v in table[targets[0]].to_list() if v]
+def _task(
+    table: pl.DataFrame, targets: list[str], inputs: list[str], kinds: dict[str, str], why: str, asked: Sequence[str]
+) -> _Meaning:
+    """What kind of targets they are.
+
+    Args:
+        asked: The columns of the sample submission but its ids.
+    """
+    first, values = targets[0], known_values([v for v in table[targets[0]].to_list() if v])
     if len(targets) > 1:
         if all(kinds[c] == "flag" for c in targets):
             classes = {c: i for i, c in enumerate(targets)}
             if _one_of_them(table, targets):
                 why = f"a column a class, in each row one of them is 1; {why}"
                 return _Meaning(targets, inputs, "classification", why, "one", classes)
-            return _Meaning(targets, inputs, "classification", why, "many", classes)
+            flags = other_flags(table, targets)
+            if flags:
+                told = ", ".join(f"'{text}'" if text else "an empty field" for text in flags)
+                why = f"{told} beside 0 and 1 is read as 0, as data.flags says; {why}"
+            return _Meaning(targets, inputs, "classification", why, "many", classes, flags=flags)
         return _Meaning(targets, inputs, "regression", why)
+    names = sorted(set(values), key=lambda v: (not is_number(v), float(v) if is_number(v) else 0, v))
+    if len(asked) == len(names) > 1 and columns_of(names, asked):
+        why = f"the sample submission has a column for each of its values; {why}"
+        return _Meaning(targets, inputs, "classification", why, classes={c: i for i, c in enumerate(names)})
     if kinds[first] == "flag":
         return _Meaning(targets, inputs, "classification", why, classes={first: 1})
-    separator = next((s for s in _SEPARATORS if _is_list(values, s)), None)
+    separator = next((s for s in SEPARATORS if is_list(values, s)), None)
     if separator is not None:
         labels = sorted({part.strip() for v in values for part in v.split(separator) if part.strip()})
         classes = {c: i for i, c in enumerate(labels)}
         return _Meaning(targets, inputs, "classification", why, "many", classes, separator)
-    names = sorted(set(values), key=lambda v: (not is_number(v), float(v) if is_number(v) else 0, v))
     few_whole = len(names) <= 20 and all(re.fullmatch(r"-?\d+", v) for v in names)
     ordinal = bool(_ORDINAL.search(first)) and few_whole
     named_class = few_whole or (len(names) * 4 <= len(values) and all(re.fullmatch(r"\d+", v) for v in names))
-    if (
-        kinds[first] in ("class", "text")
-        or ordinal
-        or (named_class and re.search("class|label|categ|species|breed|_id$", first, re.IGNORECASE))
-    ):
+    maybe = kinds[first] == "number" and bool(_MAYBE_CLASS.fullmatch(first)) and first_few(values)
+    if kinds[first] in ("class", "text") or ordinal or (named_class and _CLASS_WORDS.search(first)) or maybe:
+        if maybe:
+            why = f"unsure whether classes or amounts: {len(names)} whole numbers, each again and again; {why}"
         classes = {c: i for i, c in enumerate(names)}
         return _Meaning(targets, inputs, "classification", why, classes=classes, ordinal=ordinal)
     return _Meaning(targets, inputs, "regression", why)
+
+
+def _asked_of(layout: Layout, ids: str) -> list[str]:
+    """The columns of the sample submission but its ids, if there is one and its ids are called alike."""
+    samples = [t.columns for p, t in layout.tables.items() if SAMPLE.search(p) and ids in t.columns]
+    return [c for c in samples[0] if c != ids] if len(samples) == 1 else []
 
 
 def _one_of_them(table: pl.DataFrame, flags: Sequence[str]) -> bool:
     """Whether each row has a 1 in one column: classes that exclude each other."""
     ones = [sum(v.lower() in ("1", "1.0", "true") for v in row) for row in table.select(flags).iter_rows()]
     return set(ones) == {1}
-
-
-def _tells(column: pl.Series) -> bool:
-    """Whether a column could be a target or an input: it varies, is filled, and is not a name for each row."""
-    values = [v for v in column.to_list() if v]
-    distinct = len(set(values))
-    return (
-        len(values) * 2 > len(column) and distinct > 1 and (distinct < len(values) or all(is_number(v) for v in values))
-    )
-
-
-def _kind(column: pl.Series) -> str:
-    values = set(column.to_list()) - {""}
-    if {v.lower() for v in values} <= {"0", "1", "0.0", "1.0", "true", "false"} or values == SIGNS:
-        return "flag"
-    if all(is_number(v) for v in values):
-        return "number"
-    few = len(values) <= MOST_CLASSES and len(values) * 2 <= max(len(column), 8)
-    return "class" if few or _list_of_few(values) else "text"
-
-
-def _list_of_few(values: set[str]) -> bool:
-    return any(_is_list(list(values), s) for s in _SEPARATORS)
-
-
-def _is_list(values: Sequence[str], separator: str) -> bool:
-    """Whether values are lists of a few recurring labels: 'cat dog', 'dog', 'bird cat'."""
-    if any(is_number(v) and separator in (",",) for v in values) or not any(separator in v for v in values):
-        return False
-    parts = Counter(p.strip() for v in set(values) for p in v.split(separator) if p.strip())
-    repeated = sum(n > 1 for n in parts.values()) * 2 >= len(parts)  # in other company, or alone
-    return (
-        repeated
-        and len(parts) <= MOST_CLASSES
-        and any(len(v.split(separator)) == 1 for v in values) | (len(parts) < len(set(values)))
-    )
 
 
 def class_folders(layout: Layout) -> ClassFolders | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePath
 
 import polars as pl
@@ -79,7 +79,7 @@ def _split_column(table: pl.DataFrame, ids: str, known: set[str]) -> tuple[str, 
     return None
 
 
-def validation_tables(layout: Layout, path: str, needed: Sequence[str], stems: Mapping[str, object]) -> list[str]:
+def validation_tables(layout: Layout, path: str, needed: Sequence[str], stems: Collection[str]) -> list[str]:
     """val.csv beside train.csv: tables with the same columns, whose other images are there.
 
     Args:
