@@ -96,7 +96,8 @@ def list_samples(competition: Competition, data: Path) -> Samples:
     targets = find_targets(competition, data, images, before)
     of_masks = {p for t in targets.values() for p in (t.mask, *(m for _, m in t.class_masks)) if p}
     images = {id: f for id, f in images.items() if f.path not in of_masks}  # side by side the pattern matches both
-    groups = group_of(spec, data, images)
+    every_one = bool(spec.train_rle) and spec.no_row == "empty"  # has a target, and so a group
+    groups = group_of(spec, data, [id for id in images if every_one or id in targets])
     val, val_ids = _paths(data, spec.val_images, spec.views), set[str]()
     val_ids |= listed_ids(spec, data, spec.val_list, before) or set()
     val_ids |= {id for id, part in parts.items() if part == "val"}
@@ -283,8 +284,10 @@ def wanted_ids(competition: Competition, data: Path, test: Sequence[Sample]) -> 
 def group_of(spec: DataConfig, data: Path, ids: Iterable[str]) -> dict[str, str]:
     """{id: group}. Without groups in competition.toml each sample is its own group.
 
+    So is one that the CSV file does not have, if it has nine of ten.
+
     Raises:
-        DataError: if the pattern does not match an id, or the CSV file does not have it.
+        DataError: if the pattern does not match an id, or the CSV file does not have more than one of ten.
     """
     if spec.group:
         pattern = re.compile(spec.group)
@@ -303,10 +306,11 @@ def group_of(spec: DataConfig, data: Path, ids: Iterable[str]) -> dict[str, str]
         keys = tables.column(table, str(spec.group_id_column), path).to_list()
         values = tables.column(table, str(spec.group_column), path).to_list()
         known = dict(zip(map(id_reader(spec), keys), values, strict=True))
-        missing = [id for id in ids if id not in known]
-        if missing:
+        wanted = list(ids)
+        missing = [id for id in wanted if id not in known]
+        if len(missing) * 10 > len(wanted):
             raise DataError(f"no group for the id '{missing[0]}' ({len(missing)} such)", where=path)
-        return {id: str(known[id]) for id in ids}
+        return {id: str(known.get(id, id)) for id in wanted}
     return {id: id for id in ids}
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from podium.config import parse_overrides
-from podium.data.competition import Competition, listed
+from podium.data.competition import Competition, DataConfig, listed
 from podium.data.infer.draft import Draft, Inference
 from podium.data.infer.groups import infer_groups
 from podium.data.infer.id_parts import with_deep_folders_together, with_joined_ids
@@ -39,6 +39,7 @@ from podium.data.layout import (
 from podium.data.nested_masks import nested_pairs
 from podium.data.patterns import stem_of
 from podium.data.sample_folders import SampleFolders, sample_folders
+from podium.data.samples import find_images, id_prefixes
 from podium.errors import DataError
 
 MANY_PAIRS = 6
@@ -65,7 +66,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         pairs = nested_pairs(layout) or pairs
     masks = bool(pairs) or any(f.masks for f in own)
     samples, truths = rle_tables(layout, sample=True), rle_tables(layout, sample=False, needed=not masks)
-    draft = Draft({"name": name, "task": "segmentation", "data": {}})
+    draft, class_of = Draft({"name": name, "task": "segmentation", "data": {}}), dict[str, str | None]()
     if own and own[0].masks:
         ids = own_folders(draft, layout, own)
     elif pairs and (asked := _asked(layout, targets, each, samples + truths)) is None:
@@ -80,14 +81,14 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     elif (deep := path_classes(layout := plain)) is not None:
         layout = replace(plain, above=deep[1])
         what = "folders above the images end with classes", "folders", "what these names end with"
-        _class_folders(draft, layout, deep[0], *what)
+        class_of = _class_folders(draft, layout, deep[0], *what)
         ids = list(deep[1])
     elif (folders := class_folders(layout)) is not None:
         what = "folders of images beside each other, called like classes", "folders", "the names of the folders"
-        ids = _class_folders(draft, layout, folders, *what)
+        ids = list(class_of := _class_folders(draft, layout, folders, *what))
     elif (files := named_files(layout)) is not None:
         what = "image names are a class and a number", "names", "what the image names begin with"
-        ids = _class_folders(draft, layout, files, *what)
+        ids = list(class_of := _class_folders(draft, layout, files, *what))
     else:
         raise _no_targets(layout)
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
@@ -104,7 +105,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         value_submission(draft, given)
     infer_lists(draft, layout, ids)
     infer_splits(draft, layout, ids)
-    infer_groups(draft, layout, ids)
+    infer_groups(draft, layout, ids, class_of)
     infer_inputs(draft, layout, ids)
     _metric(draft, layout, ids)
     return Inference(Competition.from_tree(draft.tree, where="inferred competition.toml"), draft.why)
@@ -250,7 +251,10 @@ def _put_classes(draft: Draft, layout: Layout, found: LabelTable | ClassFolders,
         draft.why["classes"] = f"{why} are numbers, whose names {file} has"
 
 
-def _class_folders(draft: Draft, layout: Layout, folders: ClassFolders, why: str, where: str, source: str) -> list[str]:
+def _class_folders(
+    draft: Draft, layout: Layout, folders: ClassFolders, why: str, where: str, source: str
+) -> dict[str, str | None]:
+    """Put folders of classes into the draft, and say {id: class}."""
     draft.put("task", "classification", why)
     n = len(folders.classes)
     draft.put("data.train_images", one(folders.patterns), f"{folders.files} images in {where} of {n} classes")
@@ -261,7 +265,9 @@ def _class_folders(draft: Draft, layout: Layout, folders: ClassFolders, why: str
         draft.put("data.val_images", folders.val, "the folder's name says validation")
     if folders.test:
         draft.put("data.test_images", folders.test, "the folder's name says test")
-    return []
+    spec = DataConfig(train_images=draft.tree["data"]["train_images"])
+    found = find_images(layout.root, folders.patterns, prefixes=id_prefixes(layout.root, spec))
+    return {id: image.folder_class for id, image in found.items()}
 
 
 def _test(

@@ -269,9 +269,11 @@ def _task(
             return _Meaning(targets, inputs, "classification", why, "many", classes, flags=flags)
         return _Meaning(targets, inputs, "regression", why)
     names = sorted(set(values), key=lambda v: (not is_number(v), float(v) if is_number(v) else 0, v))
+    few_whole = len(names) <= 20 and all(re.fullmatch(r"-?\d+", v) for v in names)
     if len(asked) == len(names) > 1 and columns_of(names, asked):
         why = f"the sample submission has a column for each of its values; {why}"
-        return _Meaning(targets, inputs, "classification", why, classes={c: i for i, c in enumerate(names)})
+        classes, graded = {c: i for i, c in enumerate(names)}, bool(_ORDINAL.search(first) and len(names) > 2)
+        return _Meaning(targets, inputs, "classification", why, classes=classes, ordinal=graded and few_whole)
     if kinds[first] == "flag":
         return _Meaning(targets, inputs, "classification", why, classes={first: 1})
     separator = next((s for s in SEPARATORS if is_list(values, s)), None)
@@ -279,7 +281,6 @@ def _task(
         labels = sorted({part.strip() for v in values for part in v.split(separator) if part.strip()})
         classes = {c: i for i, c in enumerate(labels)}
         return _Meaning(targets, inputs, "classification", why, "many", classes, separator)
-    few_whole = len(names) <= 20 and all(re.fullmatch(r"-?\d+", v) for v in names)
     ordinal = bool(_ORDINAL.search(first)) and few_whole
     named_class = few_whole or (len(names) * 4 <= len(values) and all(re.fullmatch(r"\d+", v) for v in names))
     maybe = kinds[first] == "number" and bool(_MAYBE_CLASS.fullmatch(first)) and first_few(values)
