@@ -26,6 +26,7 @@ from podium.data.infer.splits import infer_splits
 from podium.data.infer.submissions import rle_submission, value_submission
 from podium.data.infer.value_samples import ValueTable, value_sample
 from podium.data.layout import (
+    MASK_WORDS,
     TEST_WORDS,
     ImageFolder,
     Layout,
@@ -34,6 +35,7 @@ from podium.data.layout import (
     pair_masks,
     pattern_of,
     scan,
+    split_of,
     test_folder,
 )
 from podium.data.nested_masks import nested_pairs
@@ -41,6 +43,7 @@ from podium.data.patterns import stem_of
 from podium.data.sample_folders import SampleFolders, sample_folders
 from podium.data.samples import find_images, id_prefixes
 from podium.errors import DataError
+from podium.progress import say
 
 MANY_PAIRS = 6
 """Folders of images with masks; more are not official splits, but cases, cities or days."""
@@ -56,7 +59,8 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         each: Whether it is known that each of them has one class (labels = each).
 
     Raises:
-        DataError: if there are no images, or no targets that podium can read for them.
+        DataError: if there are no images, or no targets that podium can read for them, or a table cannot be read that
+            may be needed.
     """
     plain = scan(root)
     layout = with_joined_ids(plain)
@@ -90,7 +94,8 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         what = "image names are a class and a number", "names", "what the image names begin with"
         ids = list(class_of := _class_folders(draft, layout, files, *what))
     else:
-        raise _no_targets(layout)
+        raise next(iter(layout.unread.values()), None) or _no_targets(layout)
+    _pass_over(draft, layout)
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
     if layout.image_id:
         draft.put("data.image_id", layout.image_id, "so the tables make ids of the names of folders and files")
@@ -109,6 +114,16 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     infer_inputs(draft, layout, ids)
     _metric(draft, layout, ids)
     return Inference(Competition.from_tree(draft.tree, where="inferred competition.toml"), draft.why)
+
+
+def _pass_over(draft: Draft, layout: Layout) -> None:
+    """Say which tables cannot be read; one that a submission or, without masks, the targets may need is an error."""
+    masks = "train_masks" in draft.tree["data"]
+    for path, error in layout.unread.items():
+        name = PurePath(path).name
+        if SAMPLE.search(name) or (not masks and (split_of(name) == "train" or MASK_WORDS.search(name))):
+            raise error
+        say(f"  {path} is passed over: {error.found}")
 
 
 def infer_with(root: Path, name: str, settings: Sequence[str]) -> Inference:
