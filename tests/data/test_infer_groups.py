@@ -70,3 +70,8 @@ def test_groups_are_not_asked_of_test_images_in_the_same_folder(tmp_path, asked)
     assert {s.id for s in found.train} == set(ids)
     assert len({s.group for s in found.train}) == 6
     assert len(found.test) == (5 if asked else 0)
+
+
+def test_patients_rather_than_the_sites_that_saw_them(tmp_path):
+    table(tmp_path / "d", lambda i: f"{i % 2},P{i // 4},{i // 4 % 2}", header="id,site_id,patient_id,label")
+    assert inferred(tmp_path / "d")[0].data.group_column == "patient_id"

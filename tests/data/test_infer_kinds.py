@@ -99,3 +99,34 @@ def test_it_says_that_it_is_unsure(tmp_path):
     table(tmp_path / "d", lambda i: str(i % 3), header="image,target")
     why = infer(tmp_path / "d", "d").why["data.targets"]
     assert why.startswith("unsure whether classes or amounts: 3 whole numbers")
+
+
+def test_emotions_of_a_split_table_are_classes(tmp_path):
+    """FER 2013 as images: a row number, and the parts are called Training, PublicTest and PrivateTest."""
+    parts = ["Training", "Training", "PublicTest", "PrivateTest"]
+    table(tmp_path / "d", lambda i: f"{i},{i % 7},{parts[i % 4]}", n=56, header="image,,emotion,Usage")
+    competition, found = inferred(tmp_path / "d")
+    assert (competition.task, len(competition.classes), competition.data.inputs) == ("classification", 7, [])
+    assert (len(found.train), sum(s.split == "val" for s in found.train), len(found.test)) == (42, 14, 14)
+
+
+def test_a_submission_of_values_that_a_column_has_under_another_name(tmp_path):
+    """Happywhale: predictions are values of individual_id, and species is what the name of a column would say."""
+    whose = [f"w{i // 4:03x}" for i in range(24)]
+    header = "image,species,individual_id"
+    table(tmp_path / "d", lambda i: f"{['orca', 'beluga'][i // 12]},{whose[i]}", header=header, images="train/{}.png")
+    sample(tmp_path / "d", "image,predictions", "w001 w002 w003 w000 w004")
+    competition, _ = inferred(tmp_path / "d")
+    assert (competition.data.targets, competition.metric) == (["individual_id"], "map5")
+    assert competition.submission.value_column == "predictions"
+
+
+def test_a_submission_with_a_row_for_each_of_several_numbers(tmp_path):
+    table(tmp_path / "d", lambda i: f"{i * 1.5},{i * 2.5}", header="id,root,vowel", images="train/{}.png")
+    for i in range(4):
+        save(tmp_path / f"d/test/t{i}.png", SMALL)
+    rows = "".join(f"t{i}_{name},0\n" for i in range(4) for name in ("vowel", "root"))
+    (tmp_path / "d/sample_submission.csv").write_text(f"row_id,target\n{rows}")
+    competition, _ = inferred(tmp_path / "d")
+    form = competition.submission
+    assert (competition.data.targets, form.format, form.classes) == (["root", "vowel"], "values", ("root", "vowel"))

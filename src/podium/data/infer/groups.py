@@ -21,6 +21,8 @@ GROUP_WORDS = re.compile(
 )
 
 
+_WIDE = re.compile(r"site|group", re.IGNORECASE)
+"""Groups that hold others: beside patients, a site is where they were seen."""
 _ANSWERS = {"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "y", "n", ""}
 
 
@@ -100,9 +102,10 @@ def _group_column(layout: Layout, ids: set[str]) -> tuple[tuple[str, str, str, d
         before, after = spelling.split("{id}")
         spelled = {f"{before}{id}{after}": id for id in ids}
         rows = table.filter(pl.col(column).is_in(list(spelled)))
-        name = next((n for n in table.columns if n != column and GROUP_WORDS.match(n) and _parts(rows[n])), None)
-        if name is None:
+        names = [n for n in table.columns if n != column and GROUP_WORDS.match(n) and _parts(rows[n])]
+        if not names:
             continue
+        name = next((n for n in names if not _WIDE.match(n)), names[0])
         known = rows[column].n_unique()
         if known * 10 >= len(ids) * 9:
             return (path, column, name, {spelled[k]: v for k, v in rows.select(column, name).rows()}), ""

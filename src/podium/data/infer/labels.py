@@ -50,7 +50,10 @@ _INPUT_WORDS = re.compile(
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(r"grade|level|severity|stage|diagnosis|quality", re.IGNORECASE)
-_CLASS_WORDS = re.compile(r"class|label|categ|species|breed|_id$|(^|_)type$", re.IGNORECASE)
+_CLASS_WORDS = re.compile(
+    r"class|label|categ|species|breed|_id$|(^|_)type$|emotion|expression|cultivar|variety|disease|genre|brand|identity",
+    re.IGNORECASE,
+)
 _MAYBE_CLASS = re.compile(r"targets?|y|kind|group", re.IGNORECASE)
 """Whole numbers so called are classes if they are the first few ones, each again and again."""
 
@@ -207,6 +210,7 @@ def _meaning(
     choices = (
         (list(given), "as given"),
         ([c for c in columns if c in samples], "the sample submission has it"),
+        (_answers(layout, table, columns), "the sample submission has values of it"),
         (rows_of := target_rows(layout, table, columns), "the sample submission has a row for each"),
         (unknown, f"the test table, {', '.join(tests[0][:6])}, has it not" if tests else ""),
         *(([c for c in columns if words.match(c)], "its name says so") for words in _TARGET_WORDS),
@@ -217,7 +221,7 @@ def _meaning(
         (columns if len(columns) == 1 else [], "the only column that tells samples apart"),
     )
     for sure, (found, why) in enumerate(choices):
-        joint = len(found) > 1 and (each or sure < 3)
+        joint = len(found) > 1 and (each or sure < 4)
         classes = classes_of_each(table, found, kinds, sure=each or found == rows_of) if joint else {}
         targets = list(classes) or _without_doubles(table, [c for c in table.columns if c in found], kinds)
         if targets and set(targets) <= kinds.keys():
@@ -228,6 +232,18 @@ def _meaning(
                 return sure, _Meaning(targets, inputs, "classification", why, "each", joined_classes(classes))
             return sure, _task(table, targets, inputs, kinds, why, _asked_of(layout, ids))
     return None
+
+
+def _answers(layout: Layout, table: pl.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The column of names whose values a sample submission writes, called otherwise: predictions for individual_id."""
+    for path, sample in layout.tables.items():
+        texts = sample[sample.columns[-1]].to_list() if SAMPLE.search(path) and len(sample.columns) == 2 else []
+        words = {word for text in texts for word in (text, *text.split())} - {""}
+        words = {word for word in words if not is_number(word)}
+        found = [c for c in columns if words and len(words & set(table[c].to_list())) * 2 > len(words)]
+        if found:
+            return found[:1]
+    return []
 
 
 def _without_doubles(table: pl.DataFrame, targets: list[str], kinds: dict[str, str]) -> list[str]:

@@ -254,17 +254,18 @@ def _one_column(draft: Draft, given: ValueTable, source: str) -> None:
 
 
 def _class_rows(draft: Draft, given: ValueTable, source: str) -> None:
-    """A row for each sample and class: a_cat,0.5."""
-    spelt = list(given.classes)
-    names = _names(draft)
+    """A row for each sample and class, a_cat,0.5; or, of numbers, for each sample and target."""
+    spelt, numbers = list(given.classes), draft.tree["task"] == "regression"
+    names = draft.tree["data"]["targets"] if numbers else _names(draft)
     found = columns_of(names, spelt) or columns_of(names, class_names(spelt))
     note = "" if found else f"; unsure: they are taken for {_listed(names)}, in this order"
-    draft.put("submission.format", "probs", "a row for each sample and class")
+    what = "target" if numbers else "class"
+    draft.put("submission.format", "values" if numbers else "probs", f"a row for each sample and {what}")
     if given.class_column:
         draft.put("submission.class_column", given.class_column, source)
     if found and set(found) <= set(spelt):
         spelt = found
-    draft.put("submission.classes", spelt, f"{source}, in the order of [classes]{note}")
+    draft.put("submission.classes", spelt, f"{source}, in the order of {'targets' if numbers else '[classes]'}{note}")
     _columns(draft, given.value_columns[:1], source)
 
 
