@@ -8,6 +8,7 @@ from infer_drawing import ONE, inferred, save, table
 
 from podium.data.infer import infer
 from podium.errors import ConfigError, DataError
+from podium.workspace import Workspace
 
 SMALL = np.zeros((8, 8, 3), np.uint8)
 
@@ -60,6 +61,15 @@ def test_partitions_of_another_table_as_celeba_has_them(tmp_path):
     assert [s.id for s in found.train] == sorted(ids[:16])
     assert {s.id for s in found.train if s.split == "val"} == set(ids[8:16])
     assert [s.id for s in found.test] == sorted(ids[16:])
+
+
+@pytest.mark.parametrize("values", [("0", "1", "2"), ("train", "val", "test"), ("train", "train", "test")])
+def test_a_hidden_test_set_is_of_what_is_left_for_training(tmp_path, values):
+    """The table that is copied has no row of test then, and says as much as before of the others."""
+    table(tmp_path / "d", lambda i: f"{ONE[i % 3]},{values[i // 10]}", n=30, header="id,label,partition")
+    space = Workspace.new(tmp_path / "w", tmp_path / "d", hold_out=0.3)
+    found = space.samples()
+    assert (len(found.train), len(found.test), found.problems) == (14, 6, [])
 
 
 def test_a_flag_tells_the_validation_images(tmp_path):

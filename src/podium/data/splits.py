@@ -28,21 +28,26 @@ def split_words(column: str, values: Sequence[str]) -> dict[str, str]:
     no folds.
     """
     seen = {v for v in values if v}
-    if flag := _IS.fullmatch(column):
-        return _flagged(flag[1].lower(), seen)
-    words = {v: _WORDS.get(v.strip().lower(), "") for v in seen}
+    words = {v: part_of(column, v) for v in seen}
+    if _IS.fullmatch(column):
+        return words if len(seen) > 1 and all(words.values()) else {}
     most = sum(v == "0" for v in values) * 2 > len(values)
-    if seen == _NUMBERS.keys() and ("partition" in column.lower() or (most and "fold" not in column.lower())):
-        words = dict(_NUMBERS)
+    told = seen == _NUMBERS.keys() and ("partition" in column.lower() or (most and "fold" not in column.lower()))
+    if seen & _NUMBERS.keys() and not told:
+        return {}
     parts = set(words.values())
     return words if "" not in parts and "train" in parts and len(parts) > 1 else {}
 
 
-def _flagged(part: str, seen: set[str]) -> dict[str, str]:
-    if len(seen) < 2 or not {v.lower() for v in seen} <= _FLAGS.keys():
-        return {}
-    yes, no = ("train", "test") if part == "train" else (part, "train")
-    return {v: yes if _FLAGS[v.lower()] else no for v in seen}
+def part_of(column: str, value: str) -> str:
+    """Which part a value of a column says, "train", "val" or "test"; "" if it says none."""
+    word = value.strip().lower()
+    flag = _IS.fullmatch(column)
+    if flag and word in _FLAGS:
+        part = flag[1].lower()
+        yes, no = ("train", "test") if part == "train" else (part, "train")
+        return yes if _FLAGS[word] else no
+    return _WORDS.get(word) or _NUMBERS.get(word, "")
 
 
 def read_split(spec: DataConfig, data: Path, prefixes: Sequence[str] = ()) -> dict[str, str]:
@@ -57,15 +62,14 @@ def read_split(spec: DataConfig, data: Path, prefixes: Sequence[str] = ()) -> di
     table = tables.read_csv(path)
     ids = tables.column(table, str(spec.split_id_column), path).to_list()
     values = tables.column(table, str(spec.split_column), path).to_list()
-    words = split_words(str(spec.split_column), values)
-    if not words:
-        odd = sorted(set(values) - {""})[:4]
+    words = {v: part_of(str(spec.split_column), v) if v else "train" for v in set(values)}
+    if odd := sorted(v for v, part in words.items() if not part):
         raise DataError(
-            f"'{spec.split_column}' tells no split: {', '.join(odd)}",
+            f"'{spec.split_column}' tells no split: {', '.join(odd[:4])}",
             where=path,
-            expected="train beside val (valid, validation, dev) or test; or 0, 1 and 2",
+            expected="train, val (valid, validation, dev) or test; or 0, 1 and 2",
             remedy="correct data.split_column in competition.toml, or remove it",
         )
     read = row_id([*listed(spec.train_images), *listed(spec.test_images)], spec.image_id)
-    told = {read(id): words.get(value, "train") for id, value in zip(ids, values, strict=True)}
+    told = {read(id): words[value] for id, value in zip(ids, values, strict=True)}
     return {before + id: part for before in {"", *prefixes} for id, part in told.items()}
