@@ -7,6 +7,7 @@ import pytest
 from infer_drawing import inferred, save, table
 
 from podium.data.infer import infer
+from podium.errors import DataError
 
 SMALL = np.zeros((8, 8, 3), np.uint8)
 
@@ -130,3 +131,35 @@ def test_a_submission_with_a_row_for_each_of_several_numbers(tmp_path):
     competition, _ = inferred(tmp_path / "d")
     form = competition.submission
     assert (competition.data.targets, form.format, form.classes) == (["root", "vowel"], "values", ("root", "vowel"))
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_whole_numbers_as_pandas_writes_them_beside_a_gap(tmp_path, asked):
+    ids = table(tmp_path / "d", lambda i: "" if i == 4 else f"{i % 3}.0", images="train/{}.png")
+    if asked:
+        sample(tmp_path / "d", "id,label", "0")
+    competition, found = inferred(tmp_path / "d")
+    assert (competition.task, competition.classes) == ("classification", {"0": 0, "1": 1, "2": 2})
+    assert {s.id: s.values for s in found.train} == {id: (i % 3,) for i, id in enumerate(ids) if i != 4}
+    if asked:
+        assert (competition.submission.format, competition.submission.classes) == ("names", ("0", "1", "2"))
+
+
+def test_a_submission_may_number_its_rows(tmp_path):
+    table(tmp_path / "d", lambda i: f"{i},{['cat', 'dog'][i % 2]}", header="image,,label", images="train/{}.png")
+    for i in range(3):
+        save(tmp_path / f"d/test/t{i}.png", SMALL)
+    rows = "".join(f"{i},t{i},cat\n" for i in range(3))
+    (tmp_path / "d/sample_submission.csv").write_text(f",image,label\n{rows}")
+    competition, found = inferred(tmp_path / "d")
+    form = competition.submission
+    assert (form.format, form.id_column, form.value_column, len(found.test)) == ("names", "image", "label", 3)
+
+
+def test_names_and_numbers_that_are_asked_for_together_are_refused(tmp_path):
+    table(tmp_path / "d", lambda i: f"{'abc'[i % 3]},{10 + i * 1.5}", header="id,species,grams", images="train/{}.png")
+    sample(tmp_path / "d", "id,species,grams", "a,1")
+    with pytest.raises(DataError, match="asks for species and grams, and one has names, the other numbers"):
+        infer(tmp_path / "d", "d")
+    found = infer(tmp_path / "d", "d", ["grams"]).competition
+    assert (found.task, found.data.targets, found.data.inputs) == ("regression", ["grams"], [])

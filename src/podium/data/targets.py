@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -204,6 +205,9 @@ def _flag(text: str, column: str) -> float:
 
 def _class(text: str, classes: Mapping[str, int]) -> int:
     if text not in classes:
+        whole = re.fullmatch(r"(-?\d+)\.0+", text)
+        if whole and whole[1] in classes:  # as pandas writes whole numbers beside a gap
+            return classes[whole[1]]
         if text.isdecimal() and int(text) in classes.values():  # where a file beside the table names the numbers
             return int(text)
         raise DataError(f"'{text}' is none of [classes]")

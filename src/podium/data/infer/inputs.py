@@ -46,9 +46,10 @@ def _for_test_images(draft: Draft, layout: Layout, tests: set[str]) -> None:
     if _covers(layout.tables[own], column, tests):
         _from(draft, every, column)
         return
-    for path, table in layout.tables.items():
+    others = {p: t for p, t in layout.tables.items() if p not in every and not SAMPLE.search(p)}
+    for path, table in others.items():
         shared = [c for c in inputs if c in table.columns]
-        if path in every or column not in table.columns or not shared or not _covers(table, column, tests):
+        if column not in table.columns or not shared or not _covers(table, column, tests):
             continue
         _keep(draft, path, shared)
         _from(draft, [*every, path], column)

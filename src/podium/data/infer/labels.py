@@ -30,6 +30,7 @@ from podium.data.infer.splits import is_bookkeeping, validation_tables
 from podium.data.layout import TEST_WORDS, ImageFolder, Layout, split_of
 from podium.data.patterns import stem_of
 from podium.data.several_targets import joined_classes
+from podium.errors import DataError
 
 _TARGET_WORDS = tuple(
     re.compile(rf"^(y|({words})(_?(id|ids|name|names|value|\d+))?)$", re.IGNORECASE)
@@ -225,7 +226,15 @@ def _meaning(
         classes = classes_of_each(table, found, kinds, sure=each or found == rows_of) if joint else {}
         targets = list(classes) or _without_doubles(table, [c for c in table.columns if c in found], kinds)
         if targets and set(targets) <= kinds.keys():
-            inputs = [c for c in columns if c not in targets and kinds[c] != "text" and not _same(table, c, targets)]
+            if sure == 1 and (other := _of_another_kind(table, found, targets)):
+                raise DataError(
+                    f"the sample submission asks for {targets[0]} and {other}, and one has names, the other numbers",
+                    where=layout.root,
+                    expected="targets of one kind",
+                    remedy=f"a workspace for each: podium new … data.targets={targets[0]}, and … data.targets={other}",
+                )
+            known = (*targets, *samples)
+            inputs = [c for c in columns if c not in known and kinds[c] != "text" and not _same(table, c, targets)]
             others = [c for c in table.columns if c not in (*targets, ids)]
             why += f"; also there: {', '.join(c or 'a column without a name' for c in others)}" if others else ""
             if classes:
@@ -252,6 +261,11 @@ def _without_doubles(table: pl.DataFrame, targets: list[str], kinds: dict[str, s
         return targets
     first = next(c for c in targets if kinds.get(c) not in ("flag", "number"))
     return [first]
+
+
+def _of_another_kind(table: pl.DataFrame, found: Sequence[str], targets: Sequence[str]) -> str:
+    """A column that is asked for beside the targets, and does not say the same in other words; "" if there is none."""
+    return next((c for c in found if c not in targets and not _same(table, c, targets)), "")
 
 
 def _same(table: pl.DataFrame, column: str, targets: Sequence[str]) -> bool:
@@ -284,6 +298,8 @@ def _task(
                 why = f"{told} beside 0 and 1 is read as 0, as data.flags says; {why}"
             return _Meaning(targets, inputs, "classification", why, "many", classes, flags=flags)
         return _Meaning(targets, inputs, "regression", why)
+    if all(re.fullmatch(r"-?\d+\.0+", v) for v in values):  # whole numbers beside a gap, as pandas writes them
+        values = [v.partition(".")[0] for v in values]
     names = sorted(set(values), key=lambda v: (not is_number(v), float(v) if is_number(v) else 0, v))
     few_whole = len(names) <= 20 and all(re.fullmatch(r"-?\d+", v) for v in names)
     if len(asked) == len(names) > 1 and columns_of(names, asked):
