@@ -294,8 +294,8 @@ def _task(
                 return _Meaning(targets, inputs, "classification", why, "one", classes)
             flags = other_flags(table, targets)
             if flags:
-                told = ", ".join(f"'{text}'" if text else "an empty field" for text in flags)
-                why = f"{told} beside 0 and 1 is read as 0, as data.flags says; {why}"
+                told = " and ".join(f"'{text}'" if text else "an empty field" for text in flags)
+                why = f"beside 1 and 0, {told} stand for 0, as data.flags says; {why}"
             return _Meaning(targets, inputs, "classification", why, "many", classes, flags=flags)
         return _Meaning(targets, inputs, "regression", why)
     if all(re.fullmatch(r"-?\d+\.0+", v) for v in values):  # whole numbers beside a gap, as pandas writes them

@@ -50,8 +50,9 @@ def infer_splits(draft: Draft, layout: Layout, ids: Collection[str]) -> None:
         told = ", ".join(f"{n[part]} {part}" for part in ("train", "val", "test") if n[part])
         draft.put("data.split_csv", path, f"its column '{name}' says {told}")
         draft.put("data.split_id_column", column, "its values are the image names")
-        left = "; those of test are not trained on" if n["test"] else ""
-        draft.put("data.split_column", name, f"official parts; val is the validation part of folds{left}")
+        notes = ['folds.strategy = "official" validates on those of val'] if n["val"] else []
+        notes += ["those of test are not trained on"] if n["test"] else []
+        draft.put("data.split_column", name, f"official parts: {'; '.join(notes)}")
         if n["test"] and not data.get("test_images"):
             draft.put("data.test_images", data["train_images"], f"the {n['test']} that '{name}' calls test")
         return
