@@ -31,6 +31,16 @@ def test_a_row_number_that_is_asked_for_is_the_target(tmp_path):
     assert infer(tmp_path / "d", "d", ["index"]).competition.data.targets == ["index"]
 
 
+@pytest.mark.parametrize("name", ["phase", "stage"])
+def test_a_phase_is_a_target_or_a_split_by_its_values(tmp_path, name):
+    table(tmp_path / "a", lambda i: ["G1", "S", "M"][i % 3], header=f"image,{name}")
+    assert inferred(tmp_path / "a")[0].data.targets == [name]
+    table(tmp_path / "b", lambda i: f"{ONE[i % 3]},{['train', 'val'][i % 4 == 0]}", header=f"image,label,{name}")
+    competition, found = inferred(tmp_path / "b")
+    assert (competition.data.targets, competition.data.inputs) == (["label"], [])
+    assert sum(s.split == "val" for s in found.train) == 6
+
+
 WORDS = [("train", "val", "test"), ("Training", "validation", "TEST"), ("train", "dev", "test"), ("train", "valid", "")]
 
 

@@ -199,11 +199,8 @@ def _meaning(
     """How sure it is (0 = surest), and what the columns mean."""
     samples = {c for p, t in layout.tables.items() if SAMPLE.search(p) for c in t.columns} - {ids}
     tests = [t.columns for p, t in layout.tables.items() if split_of(PurePath(p).name) == "test" and ids in t.columns]
-    columns = [
-        c
-        for c in table.columns
-        if c != ids and (c in given or (not (GROUP_WORDS.match(c) or is_bookkeeping(c)) and tells(table[c])))
-    ]
+    aside = [c for c in table.columns if GROUP_WORDS.match(c) or is_bookkeeping(c, table[c].to_list())]
+    columns = [c for c in table.columns if c != ids and (c in given or (c not in aside and tells(table[c])))]
     kinds = {c: kind_of(table[c]) for c in columns} | dict.fromkeys(uncertain(table, columns), "flag")
     plain = [c for c in columns if not _INPUT_WORDS.match(c) and kinds[c] != "text"]
     flags, numbers = ([c for c in plain if kinds[c] == kind] for kind in ("flag", "number"))

@@ -18,15 +18,21 @@ from podium.data.splits import split_words
 INDEX = re.compile(r"(|unnamed.*|index|idx|column \d+|row_?(id|no|nr|number)?)", re.IGNORECASE)
 """Columns that number the rows of a table."""
 SPLIT = re.compile(
-    r"((data_?)?(split|set|subset|partition|phase|usage)|(train_?)?(test|val)_?split|is_?(train|val|test)\w*)"
+    r"((data_?)?(split|set|subset|partition|phase|stage|usage)|(train_?)?(test|val)_?split|is_?(train|val|test)\w*)"
     r"(_?(name|type|\d))?|(k_?)?folds?(_?\d)?",
     re.IGNORECASE,
 )
 """Columns that say who trained on what, or validated with it."""
 
 
-def is_bookkeeping(column: str) -> bool:
+_PERHAPS = re.compile(r"phase|stage|is_?(train|val|test)\w*|(train_?)?(test|val)_?split", re.IGNORECASE)
+"""Columns that split rows only if their values say so: the phase of a cell is a target."""
+
+
+def is_bookkeeping(column: str, values: Sequence[str]) -> bool:
     """Whether a column numbers rows or splits them, so that it is neither a target nor an input."""
+    if _PERHAPS.fullmatch(column):
+        return bool(split_words(column, values))
     return bool(INDEX.fullmatch(column) or SPLIT.fullmatch(column))
 
 
