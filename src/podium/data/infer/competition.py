@@ -24,9 +24,9 @@ from podium.data.infer.rle_tables import SAMPLE, RleTable, rle_tables
 from podium.data.infer.spelling import class_names
 from podium.data.infer.splits import infer_splits
 from podium.data.infer.submissions import rle_submission, value_submission
+from podium.data.infer.table_choice import pass_over, table_of_targets
 from podium.data.infer.value_samples import ValueTable, value_sample
 from podium.data.layout import (
-    MASK_WORDS,
     TEST_WORDS,
     ImageFolder,
     Layout,
@@ -35,15 +35,12 @@ from podium.data.layout import (
     pair_masks,
     pattern_of,
     scan,
-    split_of,
     test_folder,
 )
 from podium.data.nested_masks import nested_pairs
-from podium.data.patterns import stem_of
 from podium.data.sample_folders import SampleFolders, sample_folders
 from podium.data.samples import find_images, id_prefixes
 from podium.errors import DataError
-from podium.progress import say
 
 MANY_PAIRS = 6
 """Folders of images with masks; more are not official splits, but cases, cities or days."""
@@ -78,7 +75,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     elif truths and not pairs:
         layout = with_deep_folders_together(layout, truths[0].rows)
         ids = _runs(draft, layout, truths[0])
-    elif (table := asked if pairs else _by_table(layout, targets, each)) is not None:
+    elif (table := asked if pairs else table_of_targets(layout, targets, each)) is not None:
         layout = layout if table.views else with_deep_folders_together(layout, table.ids)
         pairs = []
         ids = _table(draft, layout, table)
@@ -95,7 +92,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         ids = list(class_of := _class_folders(draft, layout, files, *what))
     else:
         raise next(iter(layout.unread.values()), None) or _no_targets(layout)
-    _pass_over(draft, layout)
+    pass_over(draft, layout)
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
     if layout.image_id:
         draft.put("data.image_id", layout.image_id, "so the tables make ids of the names of folders and files")
@@ -116,16 +113,6 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     return Inference(Competition.from_tree(draft.tree, where="inferred competition.toml"), draft.why)
 
 
-def _pass_over(draft: Draft, layout: Layout) -> None:
-    """Say which tables cannot be read; one that a submission or, without masks, the targets may need is an error."""
-    masks = "train_masks" in draft.tree["data"]
-    for path, error in layout.unread.items():
-        name = PurePath(path).name
-        if SAMPLE.search(name) or (not masks and (split_of(name) == "train" or MASK_WORDS.search(name))):
-            raise error
-        say(f"  {path} is passed over: {error.found}")
-
-
 def infer_with(root: Path, name: str, settings: Sequence[str]) -> Inference:
     """`infer`, with ``key=value`` settings of somebody who knows; the targets they name are read as such.
 
@@ -137,22 +124,6 @@ def infer_with(root: Path, name: str, settings: Sequence[str]) -> Inference:
     targets = data.get("targets", ()) if isinstance(data, dict) else ()
     named = [targets] if isinstance(targets, str) else [t for t in targets if isinstance(t, str)]
     return infer(root, name, named, each=known.get("labels") == "each").with_settings(settings)
-
-
-def _by_table(layout: Layout, targets: Sequence[str], each: bool) -> LabelTable | None:
-    """The table of targets; None if folders say the same of more images: real and fake in train, valid and test."""
-    table = label_table(layout, targets, each=each)
-    folders = class_folders(layout) if table is not None and table.labels == "one" and len(table.targets) == 1 else None
-    if table is None or folders is None or targets or not (folders.val or folders.test):
-        return table
-    columns = table.id_column, table.targets[0]
-    rows = [row for p in (table.path, *table.validation) for row in layout.tables[p].select(columns).rows()]
-    said = {stem_of(id): value for id, value in rows}
-    above = {id: PurePath(f.path).name for f in layout.folders for id in f.files if id in said}
-    pairs = {(said[id], name) for id, name in above.items()}
-    one_each = len(pairs) == len(set(said.values())) == len({name for _, name in pairs}) == len(folders.classes)
-    asked = any(SAMPLE.search(path) for path in layout.tables)
-    return None if one_each and {name for _, name in pairs} == folders.classes.keys() and not asked else table
 
 
 def _asked(layout: Layout, targets: Sequence[str], each: bool, runs: Sequence[RleTable]) -> LabelTable | None:
