@@ -14,7 +14,7 @@ from podium.errors import LedgerError
 from podium.ledger.adopt import adopt, find
 from podium.ledger.attempts import CODE, Attempt, Attempts, RaceConfig
 from podium.ledger.changes import SAMPLES, Change, changed_recipe, combined
-from podium.ledger.checks import check_complete, same_folds
+from podium.ledger.checks import check_complete, same_folds, same_metric
 from podium.ledger.fitted import write_fitted
 from podium.ledger.fold_runs import fold_run_name
 from podium.ledger.index import Index
@@ -57,8 +57,10 @@ class Racing:
             LedgerError: if there is a baseline with another recipe.
         """
         check(wanted, self.competition, self.metric, self.root)
-        prepared = self.prepare(wanted)
         first = self.attempts.baseline()
+        if first is not None:
+            same_metric(first, self.competition, self.root)
+        prepared = self.prepare(wanted)
         if first is not None and first.recipe != wanted:
             begin = f"no fold of it is trained: to begin again, delete {first.folder}"
             change = "change it by an attempt: podium try NAME key=value --why '…'; or start another workspace"
@@ -100,6 +102,7 @@ class Racing:
 
         race = race or RaceConfig()
         self._check_folds(race)
+        same_metric(base, self.competition, self.root)
         wanted = recipe or base.recipe.with_overrides(list(changes))
         say_if(wanted.train.overruled(changes))
         check(wanted, self.competition, self.metric, self.root)
@@ -114,7 +117,9 @@ class Racing:
             before = len(base.out_of_fold()) if base.finished(self.k) else None
             more[SAMPLES] = (before, len(prepared.folds.fold))
         begun = self._stopped(name, wanted, base, digest)
-        if begun is None:
+        if begun is not None:
+            same_metric(begun, self.competition, self.root)
+        else:
             kept: dict[str, Any] = {"code": code, "weights": weights_hash(wanted, self.root)}
             begun = self.attempts.create(name, wanted, base, why, digest, link=link, race=race, more=more, **kept)
         return self._run(begun, prepared)
@@ -132,6 +137,9 @@ class Racing:
                 raise LedgerError("no attempt is unfinished", remedy="look at them: podium attempts")
             reference = unfinished[-1]
         attempt = self.attempts.get(reference)
+        parents = [] if attempt.parent is None else [self.attempts.get(attempt.parent)]
+        for scored in (attempt, *parents):
+            same_metric(scored, self.competition, self.root)
         if race:
             changed = attempt.race.with_overrides(race)
             self._check_folds(changed)
@@ -162,6 +170,7 @@ class Racing:
             raise LedgerError("a verdict is overruled without a reason", expected="--why '…'; it is kept")
         if self.attempts.champion().id == attempt.id:
             raise LedgerError(f"attempt {attempt.id} ({attempt.name}) is the champion already")
+        same_metric(attempt, self.competition, self.root)
         prepared = self.prepare(attempt.recipe)
         same_folds(attempt, prepared.folds, self.root)
         attempt = self._race(prepared).crown(attempt, why)

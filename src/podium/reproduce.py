@@ -11,7 +11,7 @@ from typing import Any
 
 from podium.errors import LedgerError
 from podium.ledger.attempt import CODE, Attempt
-from podium.ledger.checks import same_folds
+from podium.ledger.checks import same_folds, same_metric
 from podium.ledger.fold_runs import FoldRun
 from podium.ledger.weights import NOTE
 from podium.plugins import kept_files
@@ -82,6 +82,7 @@ def reproduce(space: Workspace, reference: str | int, folds: Sequence[int] = ())
             expected=f"some of its folds: {', '.join(map(str, trained))}" if trained else "a fold that is trained",
             remedy=f"run: podium resume {attempt.id}",
         )
+    same_metric(attempt, space.competition, space.root)
     prepared = space.prepare(attempt.recipe)
     same_folds(attempt, prepared.folds, space.root)
     scratch = space.root / ".podium" / "reproduce" / attempt.folder.name

@@ -116,7 +116,7 @@ def test_a_byte_order_mark_is_taken_off(tmp_path, tiny_competition):
 
 
 def test_latin_1_is_refused_with_what_to_type(tmp_path, tiny_competition):
-    tiny = tiny_competition(tmp_path / "d", table="t.csv")
+    tiny = tiny_competition(tmp_path / "d", masks=None, table="t.csv")
     (tiny.folder / "t.csv").write_bytes(b"img,name\nx,caf\xe9\n")
     with pytest.raises(DataError, match=r"t\.csv line 2: not UTF-8") as caught:
         infer(tiny.folder, "n")

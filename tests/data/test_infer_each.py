@@ -7,6 +7,7 @@ from infer_drawing import inferred, table
 
 from podium.data.infer import infer, infer_with
 from podium.data.samples import list_samples
+from podium.errors import DataError
 
 ROOTS, VOWELS = 5, 3
 HEADER = "image_id,root,vowel"
@@ -75,17 +76,23 @@ def test_numbers_are_not_taken_for_classes_unless_it_is_said(tmp_path):
     assert list_samples(said, tmp_path / "d").problems == []
 
 
-@pytest.mark.parametrize(
-    ("text", "header"),
-    [
-        (lambda i: f"{i % 4},{('ash', 'elm', 'oak', 'yew')[i % 4]}", "id,class_id,class_name"),  # twice the same
-        (lambda i: f"{i * 37 % 11},{('a', 'b', 'c')[i % 3]}", "id,count,kind"),  # a number and a class
-    ],
-)
-def test_columns_of_other_kinds_are_none(tmp_path, text, header):
-    ids = drawn(tmp_path / "d", text, header)
-    (tmp_path / "d/sample_submission.csv").write_text(f"{header}\n" + "".join(f"{i},0,ash\n" for i in ids[:9]))
+def submission(folder, header, ids):
+    (folder / "sample_submission.csv").write_text(f"{header}\n" + "".join(f"{i},0,ash\n" for i in ids[:9]))
+
+
+def test_a_column_that_says_the_same_in_other_words_is_no_second_target(tmp_path):
+    header = "id,class_id,class_name"
+    ids = drawn(tmp_path / "d", lambda i: f"{i % 4},{('ash', 'elm', 'oak', 'yew')[i % 4]}", header)
+    submission(tmp_path / "d", header, ids)
     assert infer(tmp_path / "d", "x").competition.labels == "one"
+
+
+def test_a_number_and_a_class_are_no_targets_of_one_kind(tmp_path):
+    ids = drawn(tmp_path / "d", lambda i: f"{i * 37 % 11},{('a', 'b', 'c')[i % 3]}", "id,count,kind")
+    submission(tmp_path / "d", "id,count,kind", ids)
+    with pytest.raises(DataError, match="asks for kind and count"):
+        infer(tmp_path / "d", "x")
+    assert infer(tmp_path / "d", "x", ["kind"]).competition.labels == "one"
 
 
 def test_a_value_that_is_no_class_of_its_target_is_a_problem(tmp_path):

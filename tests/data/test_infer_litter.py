@@ -9,6 +9,7 @@ from infer_drawing import ONE, check_masks, inferred, planted, save, table, writ
 from podium.data.competition import Competition
 from podium.data.infer import infer
 from podium.data.samples import list_samples
+from podium.errors import DataError
 from podium.formats import rle
 
 # ---------------------------------------------------------------------- look-alikes
@@ -106,3 +107,34 @@ def test_real_data(real_data, tmp_path, name, n, n_test, groups, expected):
     found = list_samples(competition, folder)
     assert (len(found.train), len(found.test), found.problems) == (n, n_test, [])
     assert len({s.group for s in found.train}) == groups
+
+
+DAMAGED = {"empty": b"", "ragged": b"a,b\n1,2,3\n", "latin": b"a,b\n1,caf\xe9\n"}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_table_that_nobody_needs_may_be_damaged(tmp_path, content, capsys):
+    data = planted()
+    folder = write(tmp_path / "d", data)
+    (folder / "notes.csv").write_bytes(content)
+    competition, found = inferred(folder)
+    check_masks(competition, found, data)
+    assert "notes.csv is passed over" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["train.csv", "labels.csv", "sample_submission.csv", "notes.csv"])
+@pytest.mark.parametrize("kind", ["masks", "classes", "nothing"])
+def test_a_table_that_may_be_needed_may_not_be_damaged(tmp_path, name, kind):
+    folder = tmp_path / "d"
+    if kind == "classes":
+        for i in range(8):
+            save(folder / f"{'ab'[i % 2]}/x{i}.png", np.zeros((8, 8, 3), np.uint8))
+    else:
+        write(folder, planted(), masks="masks/{}.png" if kind == "masks" else None)
+    (folder / name).write_bytes(DAMAGED["ragged"])
+    needed = kind == "nothing" or name.startswith("sample") or (kind == "classes" and name != "notes.csv")
+    if needed:
+        with pytest.raises(DataError, match="the row has 3 fields"):
+            infer(folder, "d")
+    else:
+        infer(folder, "d")

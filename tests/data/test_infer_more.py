@@ -58,14 +58,14 @@ def test_masks_beside_images_are_no_target_where_something_else_is_asked_for(tmp
 
 
 def test_yes_and_no_as_1_and_minus_1(tmp_path):
-    """CelebA, whose other table is of official parts."""
+    """CelebA, whose other table is of official parts: those of 2 are test images."""
     ids = table(tmp_path / "d", lambda i: f"{-1 if i % 2 else 1},{1 if i % 3 else -1}", header="image_id,Bald,Young")
     parts = "".join(f"{id},{i // 10}\n" for i, id in enumerate(ids))
     (tmp_path / "d/list_eval_partition.csv").write_text("image_id,partition\n" + parts)
     competition, found = inferred(tmp_path / "d")
     assert (competition.data.targets, competition.labels) == (["Bald", "Young"], "many")
     wanted = {id: (float(i % 2 == 0), float(i % 3 > 0)) for i, id in enumerate(ids)}
-    assert {s.id: s.values for s in found.train} == wanted
+    assert {s.id: s.values for s in found.train} == {id: wanted[id] for id in ids[:20]}
     text = (tmp_path / "d/train.csv").read_text().replace(f"{ids[0]},1", f"{ids[0]},0")
     (tmp_path / "d/train.csv").write_text(text)  # -1 beside 0 is no "no"
     problems = list_samples(competition, tmp_path / "d").problems

@@ -8,7 +8,8 @@ from infer_drawing import SIZE, inferred, planted, read_all, save, write
 
 from podium.data.infer import infer
 from podium.data.samples import wanted_ids
-from podium.formats import rle
+from podium.errors import DataError
+from podium.formats import masks, rle
 from podium.formats.preflight import inspect
 from podium.formats.submission import SubmissionWriter
 
@@ -60,13 +61,13 @@ def submit(folder, competition, found):
     ids, form, seen = wanted_ids(competition, folder, found.test), competition.submission, {}
     assert ids == [f"t{i:02}z" for i in range(5)]
     rng = np.random.default_rng(0)
-    masks = {id: [rle.encode(rng.random(SIZE) < 0.2, form.order) for _ in form.classes] for id in ids}
+    made = {id: [rle.encode(rng.random(SIZE) < 0.2, form.order) for _ in form.targets] for id in ids}
     with SubmissionWriter(folder / "s.csv", form) as writer:
         for id in ids:
-            writer.write(id, *masks[id])
+            writer.write(id, *made[id])
     shapes = dict.fromkeys(ids, SIZE)
     assert inspect(folder / "s.csv", form, ids, shapes, seen.__setitem__) == []
-    assert {id: [rle.format_runs(r) for r in runs] for id, runs in seen.items()} == masks
+    assert {id: [rle.format_runs(r) for r in runs] for id, runs in seen.items()} == made
     lines = (folder / "s.csv").read_text().splitlines()
     (folder / "s.csv").unlink()
     return lines
@@ -198,3 +199,78 @@ def test_one_class_is_what_it_was(tmp_path):
     )
     competition, _ = inferred(folder)
     assert (competition.labels, competition.classes) == ("one", {"foreground": 1})
+
+
+@pytest.mark.parametrize("with_sample", [True, False])
+def test_a_column_of_masks_for_each_class(tmp_path, with_sample):
+    data, folder = layers(classes=3), tmp_path / "d"
+    names = ["liver", "kidney", "spleen"]
+    write(folder, {id: (image, None) for id, (image, _) in data.items()}, "train_images/{}.jpg", None)
+    rows = [",".join([id, *(rle.encode(mask, "column") for mask in stack)]) for id, (_, stack) in data.items()]
+    (folder / "train.csv").write_text("\n".join(["id,liver,kidney,spleen", *rows]) + "\n")
+    if with_sample:
+        sample(folder, "id,liver,kidney,spleen", lambda name: [f"{name[:-4]},1 1,1 1,"])
+    competition, found = inferred(folder, "submission.order=column")
+    assert (list(competition.classes), list(competition.submission.value_columns)) == (names, names)
+    check(competition, found, data)
+    if with_sample:
+        assert submit(folder, competition, found)[0] == "id,liver,kidney,spleen"
+
+
+@pytest.mark.parametrize("of", ["ClassId", "organ"])
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_class_column_where_each_image_has_one_mask(tmp_path, of, asked):
+    """Severstal's, if few images are there; but an organ that no submission names is what the image is of."""
+    data = layers()
+    for i, (_, stack) in enumerate(data.values()):
+        stack[[c for c in range(4) if c != i % 4]] = False
+        stack[i % 4, 3:9, 4:8] = True
+    folder = lay_out(
+        tmp_path / "d", data, f"ImageId,{of},EncodedPixels", lambda *r: f"{r[0]},{r[1]},{r[2]}", all_rows=False
+    )
+    header = f"ImageId,EncodedPixels{f',{of}' if asked else ''}"
+    sample(folder, header, lambda name: [f"{name},1 1{',1' if asked else ''}"])
+    if not asked:
+        (folder / "test.csv").write_text(f"ImageId,{of}\nt00z.jpg,1\n")
+    competition, found = inferred(folder, "submission.order=column")
+    if asked:
+        check(competition, found, data)
+    else:
+        assert (competition.task, competition.labels) == ("segmentation", "one")
+
+
+@pytest.mark.parametrize("header", ["ImageId,EncodedPixels", "ImageId, EncodedPixels"])
+@pytest.mark.parametrize("of_sample", ["-1", " -1", "1 1", None])
+def test_minus_1_is_no_mask(tmp_path, header, of_sample):
+    data = planted(20)
+    folder = write(tmp_path / "d", data, "train_images/{}.jpg", None)
+    empty = set(sorted(data)[::3])
+    gap = " " if " " in header else ""
+    rows = [
+        f"{id},{gap}{'-1' if id in empty else rle.encode(labels > 0, 'column')}" for id, (_, labels) in data.items()
+    ]
+    (folder / "train-rle.csv").write_text("\n".join([header, *rows]) + "\n")
+    if of_sample is not None:
+        sample(folder, header, lambda name: [f"{name[:-4]},{of_sample}"])
+    competition, found = inferred(folder, "submission.order=column")
+    assert (competition.task, len(found.train), found.problems) == ("segmentation", 20, [])
+    assert {id for id, mask in read_all(competition, found).items() if not mask.any()} == empty
+    form = competition.submission
+    assert form.empty == ("" if of_sample == "1 1" else "-1")
+    with SubmissionWriter(tmp_path / "s.csv", form) as writer:
+        writer.write("t", "")
+        writer.write_packed("u", masks.pack(np.zeros(SIZE, np.bool_)), SIZE[1])
+    assert (tmp_path / "s.csv").read_text().splitlines()[1:] == [f"t,{form.empty}", f"u,{form.empty}"]
+    assert inspect(tmp_path / "s.csv", form, ["t", "u"], dict.fromkeys("tu", SIZE), lambda *_: None) == []
+
+
+def test_a_column_that_is_mostly_masks_is_no_target(tmp_path):
+    """Beside one mask with a slip in it; and no more guesses are made of what was meant."""
+    data = planted(20)
+    folder = write(tmp_path / "d", data, "train/{}.jpg", None)
+    texts = [rle.encode(labels > 0, "column") for _, labels in data.values()]
+    texts[0], texts[3:6] = texts[0][:-2] + "x", texts[6:9]
+    rows = [f"{id},{text}" for id, text in zip(data, texts, strict=True)]
+    (folder / "train.csv").write_text("\n".join(["id,pixels", *rows]) + "\n")
+    with pytest.raises(DataError, match="no targets found"):
+        infer(folder, "d")

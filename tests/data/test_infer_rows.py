@@ -187,3 +187,12 @@ def test_two_rows_that_differ(tmp_path):
         f.write(f"\n{next(iter(data))},77\n")
     with pytest.raises(DataError, match="has two rows with other values of z"):
         read_inputs(competition.data, folder, str)
+
+
+def test_rows_of_every_name_for_every_sample_are_no_labels(tmp_path):
+    """A number for each of several names, a row each: not read, and so it says."""
+    ids = table(tmp_path / "d", lambda i: "x", n=12)
+    rows = [f"{id},{name},{n * 1.7}" for n, id in enumerate(ids) for name in ("clover", "dead", "green")]
+    (tmp_path / "d/train.csv").write_text("\n".join(["image,target_name,grams", *rows]) + "\n")
+    with pytest.raises(DataError, match=r"train\.csv has up to 3 rows a sample \(target_name, grams\), and no column"):
+        infer(tmp_path / "d", "d")

@@ -101,3 +101,26 @@ def test_ids_must_be_unique_and_there(tmp_path):
     path = write(tmp_path, b"id,x\na,\n,1\n")
     with pytest.raises(DataError, match="line 3: 'id' is empty"):
         unique_ids(read_csv(path), "id", path)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_semicolons_and_tabs_where_the_header_has_no_comma(tmp_path, separator):
+    rows = [["id", "bmi", "note"], ["a", "20,5", "x, y"], ["b", "-3", '"q"'], ["c", "", "1,5 kg"]]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(separator.join(row) for row in rows) + "\n")
+    table = read_csv(path)
+    assert table.columns == rows[0]
+    assert table["bmi"].to_list() == ["20.5", "-3", ""]
+    assert table["note"].to_list() == ["x, y", "q", "1,5 kg"]
+    path.write_text("id,what;else\na,1;2\n")
+    assert read_csv(path).columns == ["id", "what;else"]
+
+
+def test_spaces_after_separators_are_no_part_of_names_or_values(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("id, label , n\na, cat, 1\nb, big dog, 2\n")
+    table = read_csv(path)
+    assert (table.columns, table["label"].to_list()) == (["id", "label", "n"], ["cat", "big dog"])
+    path.write_text("id,label,text\na, cat, one\nb, dog,two\n")
+    table = read_csv(path)
+    assert (table["label"].to_list(), table["text"].to_list()) == (["cat", "dog"], [" one", "two"])

@@ -22,7 +22,7 @@ from podium.data.plan import Aim
 from podium.errors import ConfigError, LedgerError, PodiumError
 from podium.formats.images import read_image
 from podium.ledger.attempts import CODE, Attempt, Attempts
-from podium.ledger.checks import same_folds
+from podium.ledger.checks import same_folds, same_metric
 from podium.ledger.fold_runs import FoldRun
 from podium.ledger.judge import Judge
 from podium.ledger.verdict import RunNoise, compare, paired_runs
@@ -98,6 +98,7 @@ class Here:
         from podium.training.fold_run import FoldData, run_fold
         from podium.training.repredict import repredict_fold
 
+        same_metric(attempt, self.space.competition, self.space.root)
         space, p = self.space, self.space.prepare(attempt.recipe)
         same_folds(attempt, p.folds, space.root)
         data = FoldData(space.competition, p.stores, p.folds, space.metric, p.samples, p.opened)
@@ -211,7 +212,10 @@ def open_climb(
 
 
 def _require_noise(ledger: Here) -> None:
-    if not Judge(ledger.space.attempts, ledger.space.metric, ledger.k).noise().known:
+    space = ledger.space
+    if space.attempts.baseline() is not None:
+        same_metric(ledger.champion(), space.competition, space.root)
+    if not Judge(space.attempts, space.metric, ledger.k).noise().known:
         ledger.champion()  # which says so where there is no baseline at all
         raise LedgerError(
             "the noise floor is unknown, so that no change could get a YES",

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from PIL import ExifTags, Image
 
-from podium.data.competition import Competition
+from podium.data.competition import Competition, listed
 from podium.data.samples import Sample, Samples
 from podium.data.store import ordered_map
 from podium.errors import PodiumError
@@ -101,13 +101,11 @@ def true_times(times: np.ndarray[Any, Any], written: np.ndarray[Any, Any]) -> bo
 def row_order(competition: Competition, data: Path, samples: Sequence[Sample]) -> dict[str, int]:
     """{id: its row in the table of targets}, where there is one."""
     spec = competition.data
-    name, column = (spec.train_csv, spec.id_column) if spec.train_csv else (spec.train_rle, None)
+    names, column = (listed(spec.train_csv), spec.id_column) if spec.train_csv else (listed(spec.train_rle), None)
     ids = {s.id for s in samples}
-    if not name:
-        return {}
+    column = column or competition.submission.id_column
     try:
-        table = tables.read_csv(data / name)
-        values = table[column or competition.submission.id_column].to_list()
+        values = [value for name in names for value in tables.read_csv(data / name)[column].to_list()]
     except (PodiumError, pl.exceptions.ColumnNotFoundError):
         return {}  # who reads the targets from it says what is wrong
     rows: dict[str, int] = {}

@@ -55,11 +55,17 @@ class DataConfig(Config):
     no_row: Literal["problem", "empty"] = Field(
         "problem", description="what an image without a row in train_rle has: a problem, or an empty mask"
     )
-    train_csv: str | None = Field(None, description="CSV with the targets, a row a sample or a row a label")
+    train_csv: Patterns | None = Field(
+        None,
+        description="CSV (or several: train.csv and val.csv) with the targets, a row a sample or a row a label",
+    )
     id_column: str | None = Field(None, description="the id column of train_csv; of train_rle, if not the submission's")
     class_column: str | None = Field(None, description="the column of that table that names a class, with a row each")
     id: str | None = Field(None, description="how that table writes ids that name a class, for instance {id}_{class}")
     targets: list[str] = Field([], description="target columns of train_csv")
+    flags: dict[str, Literal[0, 1]] = Field(
+        {}, description='what else stands for 0 or 1 in target columns of 0 and 1, for instance { "-1.0" = 0 }'
+    )
     separator: str | None = Field(
         None, description="what separates several labels in one target column; none: each has a row, if labels are many"
     )
@@ -80,7 +86,14 @@ class DataConfig(Config):
     train_list: Patterns | None = Field(
         None, description="text file (or several) with an id a line: these of train_images are to be trained on"
     )
-    val_list: str | None = Field(None, description="text file with an id a line: the official validation images")
+    val_list: Patterns | None = Field(
+        None, description="text file (or several) with an id a line, or CSV: the official validation images"
+    )
+    split_csv: str | None = Field(None, description="or a CSV file that tells training, validation and test images")
+    split_id_column: str | None = Field(None, description="the id column of split_csv")
+    split_column: str | None = Field(
+        None, description="its column with train, val or test (or 0, 1 and 2) in it; rows of test are not trained on"
+    )
     test_images: Patterns | None = Field(None, description="glob of the test images")
     test_masks: Patterns | None = Field(None, description="masks of the test images, where they are published")
     sample_submission: str | None = Field(None, description="CSV whose ids a submission must have, in this order")
@@ -91,7 +104,7 @@ class DataConfig(Config):
 
     @field_validator(
         "train_images", "train_masks", "train_rle", "train_csv", "val_images", "test_images", "test_masks",
-        "sample_submission", "group_csv", "inputs_csv", "test_inputs_csv", "train_list", "val_list",
+        "sample_submission", "group_csv", "inputs_csv", "test_inputs_csv", "train_list", "val_list", "split_csv",
     )  # fmt: skip
     @classmethod
     def _lies_in_data(cls, value: Patterns | None) -> Patterns | None:
@@ -142,6 +155,8 @@ class DataConfig(Config):
             raise ValueError("{id} in data.id once, for instance {id}.jpg_{class}")
         if self.group_csv and not (self.group_id_column and self.group_column):
             raise ValueError("data.group_id_column and data.group_column beside data.group_csv")
+        if self.split_csv and not (self.split_id_column and self.split_column):
+            raise ValueError("data.split_id_column and data.split_column beside data.split_csv")
         if self.group and self.group_csv:
             raise ValueError("one of data.group and data.group_csv")
         return self

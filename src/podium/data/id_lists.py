@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from podium.data.competition import DataConfig, listed
-from podium.data.patterns import stem_of
+from podium.data.patterns import row_id, stem_of
 from podium.errors import DataError
+from podium.formats import tables
 
 T = TypeVar("T")
 
@@ -34,12 +35,24 @@ def read_list(path: Path) -> list[str]:
     return [stem_of(words[0].replace("\\", "/").rpartition("/")[2]) for line in lines if (words := line.split())]
 
 
-def listed_ids(data: Path, files: str | Sequence[str] | None, prefixes: Sequence[str]) -> set[str] | None:
-    """The ids of lists, with each prefix that ids may have; None if there is no list."""
+def listed_ids(
+    spec: DataConfig, data: Path, files: str | Sequence[str] | None, prefixes: Sequence[str]
+) -> set[str] | None:
+    """The ids of lists, with each prefix that ids may have; None if there is no list.
+
+    A list that is a table with the id column of `train_csv`, such as val.csv, has its ids.
+    """
     if files is None:
         return None
     names = [files] if isinstance(files, str) else files
-    ids = {id for name in names for id in read_list(data / name)}
+    ids: set[str] = set()
+    for name in names:
+        if spec.id_column is not None and name.lower().endswith((".csv", ".csv.gz")):
+            read = row_id([*listed(spec.train_images), *listed(spec.test_images)], spec.image_id)
+            values = tables.column(tables.read_csv(data / name), spec.id_column, data / name).to_list()
+            ids.update(map(read, values))
+        else:
+            ids.update(read_list(data / name))
     return {before + id for before in {"", *prefixes} for id in ids}
 
 
@@ -49,7 +62,7 @@ def only_listed(spec: DataConfig, data: Path, images: Mapping[str, T], prefixes:
     Raises:
         DataError: if it has none of them.
     """
-    kept = listed_ids(data, spec.train_list, prefixes)
+    kept = listed_ids(spec, data, spec.train_list, prefixes)
     if kept is None:
         return dict(images)
     found = {id: image for id, image in images.items() if id in kept}

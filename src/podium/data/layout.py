@@ -114,6 +114,7 @@ class Layout:
     Attributes:
         image_id: How parts of paths make ids, as `data.image_id` says it.
         above: {id: the names of the folders above}, where they do.
+        unread: Tables that cannot be read, and why.
     """
 
     root: Path
@@ -121,6 +122,7 @@ class Layout:
     tables: dict[str, pl.DataFrame] = field(default_factory=dict)
     image_id: str | None = None
     above: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unread: dict[str, DataError] = field(default_factory=dict)
 
 
 def scan(root: Path) -> Layout:
@@ -129,7 +131,7 @@ def scan(root: Path) -> Layout:
     Hidden files and folders, thumbnails and what file managers leave are passed over.
 
     Raises:
-        DataError: if the folder is missing or holds no image, or a table cannot be read.
+        DataError: if the folder is missing or holds no image.
     """
     if not root.is_dir():
         kind = "a file, not a folder" if root.exists() else "not there"
@@ -150,8 +152,8 @@ def scan(root: Path) -> Layout:
             path = Path(folder) / name
             if path.suffix.lower() in IMAGE_SUFFIXES and is_plain(path):
                 found[relative].append(path)
-            elif name.lower().endswith((".csv", ".csv.gz")) and is_plain(path):
-                layout.tables[path.relative_to(root).as_posix()] = tables.read_csv(path)
+            elif name.lower().endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz")) and is_plain(path):
+                _read_table(layout, path)
     if not found:
         raise DataError(
             "no image found",
@@ -161,6 +163,14 @@ def scan(root: Path) -> Layout:
         )
     layout.folders = [ImageFolder(path, files) for path, paths in found.items() for files in _by_stem(paths)]
     return layout
+
+
+def _read_table(layout: Layout, path: Path) -> None:
+    name = path.relative_to(layout.root).as_posix()
+    try:
+        layout.tables[name] = tables.read_csv(path)
+    except DataError as error:
+        layout.unread[name] = error
 
 
 def _by_stem(paths: Sequence[Path]) -> list[dict[str, Path]]:

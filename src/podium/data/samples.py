@@ -15,6 +15,7 @@ from podium.data.competition import Competition, DataConfig, listed
 from podium.data.id_lists import listed_ids, only_listed
 from podium.data.input_columns import Inputs, read_inputs
 from podium.data.patterns import files_like, id_in, path_rule
+from podium.data.splits import read_split
 from podium.data.targets import Target, find_targets, id_reader, mask_targets, target_word
 from podium.errors import DataError
 from podium.files import write_atomic
@@ -90,11 +91,16 @@ def list_samples(competition: Competition, data: Path) -> Samples:
             remedy="correct data.train_images in competition.toml",
         )
     every, images = images, only_listed(spec, data, images, before)
+    parts = read_split(spec, data, before)
+    images = {id: f for id, f in images.items() if parts.get(id) != "test"}
     targets = find_targets(competition, data, images, before)
     of_masks = {p for t in targets.values() for p in (t.mask, *(m for _, m in t.class_masks)) if p}
     images = {id: f for id, f in images.items() if f.path not in of_masks}  # side by side the pattern matches both
-    groups = group_of(spec, data, images)
-    val, val_ids = _paths(data, spec.val_images, spec.views), listed_ids(data, spec.val_list, before) or set()
+    every_one = bool(spec.train_rle) and spec.no_row == "empty"  # has a target, and so a group
+    groups = group_of(spec, data, [id for id in images if every_one or id in targets])
+    val, val_ids = _paths(data, spec.val_images, spec.views), set[str]()
+    val_ids |= listed_ids(spec, data, spec.val_list, before) or set()
+    val_ids |= {id for id, part in parts.items() if part == "val"}
     both = _paths(data, spec.test_images, spec.views)  # one folder may hold both, and the targets tell which is which
     samples, problems = [], []
     extra, none = read_inputs(spec, data, id_reader(spec)), ("",) * len(spec.inputs)
@@ -298,8 +304,10 @@ def wanted_ids(competition: Competition, data: Path, test: Sequence[Sample]) -> 
 def group_of(spec: DataConfig, data: Path, ids: Iterable[str]) -> dict[str, str]:
     """{id: group}. Without groups in competition.toml each sample is its own group.
 
+    So is one that the CSV file does not have, if it has nine of ten.
+
     Raises:
-        DataError: if the pattern does not match an id, or the CSV file does not have it.
+        DataError: if the pattern does not match an id, or the CSV file does not have more than one of ten.
     """
     if spec.group:
         pattern = re.compile(spec.group)
@@ -318,10 +326,11 @@ def group_of(spec: DataConfig, data: Path, ids: Iterable[str]) -> dict[str, str]
         keys = tables.column(table, str(spec.group_id_column), path).to_list()
         values = tables.column(table, str(spec.group_column), path).to_list()
         known = dict(zip(map(id_reader(spec), keys), values, strict=True))
-        missing = [id for id in ids if id not in known]
-        if missing:
+        wanted = list(ids)
+        missing = [id for id in wanted if id not in known]
+        if len(missing) * 10 > len(wanted):
             raise DataError(f"no group for the id '{missing[0]}' ({len(missing)} such)", where=path)
-        return {id: str(known[id]) for id in ids}
+        return {id: str(known.get(id, id)) for id in wanted}
     return {id: id for id in ids}
 
 

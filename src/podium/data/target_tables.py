@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from podium.data.competition import Competition, DataConfig
+from podium.data.competition import Competition, DataConfig, listed
 from podium.errors import DataError, nearest
 from podium.formats import rle, tables
-from podium.formats.submission import SubmissionFormat
+from podium.formats.submission import NO_MASK, SubmissionFormat
 
 OBJECTS = ";"
 """Between the run-length masks of several objects of one image."""
@@ -82,7 +82,8 @@ def _runs(form: SubmissionFormat, table: pl.DataFrame, path: Path) -> Iterator[t
             split = form.split_id(row)
             if split is None:
                 raise DataError(f"'{row}' is not spelled like '{form.id}'", where=path, remedy="correct submission.id")
-            yield split[0], split[1] or label or (name if form.width > 1 and not form.row_a_class else ""), runs or ""
+            own = split[1] or label or (name if form.width > 1 and not form.row_a_class else "")
+            yield split[0], own, "" if runs.strip().lower() in NO_MASK else runs
 
 
 def class_stack(text: str, shape: tuple[int, int], order: rle.Order, n: int) -> NDArray[np.bool_]:
@@ -107,6 +108,28 @@ def rows_a_label(competition: Competition) -> bool:
     return joined or (competition.labels == "many" and spec.separator is None and len(competition.classes) > 1)
 
 
+def read_target_table(spec: DataConfig, data: Path, *, unique: bool) -> pl.DataFrame:
+    """`train_csv`; of several files the rows one below the other, with the columns that all have.
+
+    Args:
+        unique: Whether an id may have one row only.
+
+    Raises:
+        DataError: naming the file, if one cannot be read, has no such id column, or an id has two rows.
+    """
+    found: list[pl.DataFrame] = []
+    known: dict[str, str] = {}
+    for name in listed(spec.train_csv):
+        found.append(tables.read_csv(data / name))
+        if not unique:
+            continue
+        for id in tables.unique_ids(found[-1], str(spec.id_column), data / name):
+            if known.setdefault(id, name) != name:
+                raise DataError(f"'{id}' is in {known[id]} too", where=data / name, remedy="remove one of the two rows")
+    shared = [c for c in found[0].columns if all(c in table.columns for table in found)]
+    return found[0] if len(found) == 1 else pl.concat([table.select(shared) for table in found])
+
+
 def read_labels_of(
     competition: Competition, data: Path, stem_of: Callable[[str], str]
 ) -> dict[str, tuple[float, ...] | str]:
@@ -115,9 +138,9 @@ def read_labels_of(
     Raises:
         DataError: if a column is missing, or an id is not spelled as it should be.
     """
-    spec, path = competition.data, data / str(competition.data.train_csv)
+    spec, path = competition.data, data / listed(competition.data.train_csv)[0]
     classes = sorted(competition.classes, key=lambda c: competition.classes[c])
-    table = tables.read_csv(path)
+    table = read_target_table(spec, data, unique=False)
     spelling = spec.id or "{id}"
     form = SubmissionFormat(id=spelling, classes=tuple(classes))
     ids, values = (tables.column(table, str(name), path).to_list() for name in (spec.id_column, spec.targets[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from PIL import Image
 from podium.data.competition import Competition, DataConfig, listed
 from podium.data.patterns import file_an_object, files_like, mask_name, row_id
 from podium.data.several_targets import Part
-from podium.data.target_tables import OBJECTS, class_stack, read_labels_of, read_runs, rows_a_label
+from podium.data.target_tables import OBJECTS, class_stack, read_labels_of, read_runs, read_target_table, rows_a_label
 from podium.errors import DataError, nearest
 from podium.formats import colours, masks, rle, tables
 from podium.formats import images as image_files
@@ -127,15 +128,16 @@ def _rle_targets(competition: Competition, data: Path) -> dict[str, Target]:
 
 
 def _table_targets(competition: Competition, data: Path) -> dict[str, Target]:
-    spec, path = competition.data, data / str(competition.data.train_csv)
+    spec = competition.data
+    path = data / listed(spec.train_csv)[0]
     if rows_a_label(competition):
         labels = read_labels_of(competition, data, id_reader(spec))
         return {
             id: Target(str(path), problem=v) if isinstance(v, str) else Target(str(path), values=v)
             for id, v in labels.items()
         }
-    table = tables.read_csv(path)
-    ids = list(map(id_reader(spec), tables.unique_ids(table, str(spec.id_column), path)))
+    table = read_target_table(spec, data, unique=True)
+    ids = list(map(id_reader(spec), table[str(spec.id_column)].to_list()))
     own = [] if spec.inputs_csv else spec.inputs
     for name in (*spec.targets, *own):
         tables.column(table, name, path)
@@ -164,6 +166,7 @@ def values_of(competition: Competition, row: tuple[str, ...]) -> tuple[float, ..
         DataError: for a value that is no number, or no class.
     """
     classes, spec = competition.classes, competition.data
+    row = tuple(str(spec.flags.get(text, text)) for text in row) if spec.flags else row
     if competition.task == "regression":
         return tuple(_number(text, name) for text, name in zip(row, spec.targets, strict=True))
     if competition.labels == "each":
@@ -210,6 +213,9 @@ def _flag(text: str, column: str) -> float:
 
 def _class(text: str, classes: Mapping[str, int]) -> int:
     if text not in classes:
+        whole = re.fullmatch(r"(-?\d+)\.0+", text)
+        if whole and whole[1] in classes:  # as pandas writes whole numbers beside a gap
+            return classes[whole[1]]
         if text.isdecimal() and int(text) in classes.values():  # where a file beside the table names the numbers
             return int(text)
         raise DataError(f"'{text}' is none of [classes]")

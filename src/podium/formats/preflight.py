@@ -252,6 +252,8 @@ class _Scan:
 
     def _runs(self, line: int, value: str, column: str, sample: str | None) -> Runs | None:
         shape = self.shapes.get(sample) if sample is not None else None
+        if self.fmt.empty and value.strip() == self.fmt.empty:
+            value = ""
         try:
             return parse(value, shape[0] * shape[1] if shape else None)
         except RleError as error:

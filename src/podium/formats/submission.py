@@ -31,6 +31,9 @@ PackedMask = tuple[bytes, Packed, int]
 TOGETHER = 16
 """Masks that a thread turns into text at a time."""
 
+NO_MASK = frozenset({"-1", "nan"})
+"""What tables write for no mask, but for nothing."""
+
 _THREADS = max(1, min(8, usable_cores()))
 
 
@@ -51,6 +54,7 @@ class SubmissionFormat(Config):
     value_columns: tuple[str, ...] = Field(
         (), description="instead of value_column: one a class, in the order of [classes], or one a target"
     )
+    empty: str = Field("", description='masks: what is written for no mask, such as "-1"; by default nothing')
     order: Literal["row", "column"] = Field("row", description="pixels counted along rows or down columns, from 1")
     id: str = Field("{id}", description="how an id is written, for instance {id}.jpg, or {id}.jpg_{class}")
     class_column: str | None = Field(None, min_length=1, description="the column of the class, where each has a row")
@@ -66,6 +70,13 @@ class SubmissionFormat(Config):
     guesses: int = Field(
         1, ge=1, le=100, description="names, of samples of one class: how many guesses a row has, the likeliest first"
     )
+
+    @field_validator("empty")
+    @classmethod
+    def _is_no_mask(cls, value: str) -> str:
+        if value and value not in NO_MASK:
+            raise ValueError(f"nothing, or one of {', '.join(sorted(NO_MASK))}")
+        return value
 
     @field_validator("id")
     @classmethod
@@ -118,8 +129,9 @@ class SubmissionFormat(Config):
         """A file says value_column, or value_columns where there are several, and nothing of what it has not."""
         tree: dict[str, Any] = handler(self)
         tree.pop("value_column" if len(self.value_columns) > 1 else "value_columns", None)
-        if self.guesses == 1:
-            tree.pop("guesses", None)
+        for name in ("guesses", "empty"):
+            if getattr(self, name) == type(self).model_fields[name].default:
+                tree.pop(name, None)
         return {key: value for key, value in tree.items() if value is not None and value not in ((), [])}
 
     @property
@@ -300,7 +312,7 @@ class SubmissionWriter:
         from podium.formats import kernels  # noqa: F401 - once, here, and not in every thread at the same time
 
         self._pool = self._pool or ThreadPoolExecutor(_THREADS, thread_name_prefix="rows")
-        self._pending.append(self._pool.submit(_rows, self._masks, self._fmt.order))
+        self._pending.append(self._pool.submit(_rows, self._masks, self._fmt))
         self._masks = []
 
     def _drain(self) -> None:
@@ -318,10 +330,12 @@ def rows_of(fmt: SubmissionFormat, sample_id: str, *values: str | float) -> byte
         SubmissionError: if there are more or fewer values than the format has.
     """
     texts = [v if isinstance(v, str) else number_text(v) for v in values]
+    if fmt.empty and fmt.format.startswith("rle"):
+        texts = [text or fmt.empty for text in texts]
     if len(texts) == 1 and fmt.width == 1 and not fmt.row_a_class:  # a mask an image: by far the most rows of all
         return _line(fmt.row_id(sample_id), texts[0])
     if fmt.format == "rle_objects":
-        return b"".join(_line(fmt.row_id(sample_id), text) for text in texts or [""])
+        return b"".join(_line(fmt.row_id(sample_id), text) for text in texts or [fmt.empty])
     if len(texts) != fmt.width:
         names = ", ".join(fmt.targets)
         found = f"{len(texts)} value{'s' * (len(texts) != 1)} for '{sample_id}'"
@@ -347,8 +361,9 @@ def header_of(fmt: SubmissionFormat) -> bytes:
     return _line(*fmt.columns)
 
 
-def _rows(masks: list[PackedMask], order: rle.Order) -> bytes:
-    return rle.encode_lines(masks, order)
+def _rows(masks: list[PackedMask], fmt: SubmissionFormat) -> bytes:
+    lines = rle.encode_lines(masks, fmt.order)
+    return lines.replace(b",\n", f",{fmt.empty}\n".encode()) if fmt.empty else lines
 
 
 def _line(*fields: str) -> bytes:

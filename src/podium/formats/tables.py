@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
 import itertools
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,14 +41,20 @@ class TableError(DataError):
 def read_csv(path: Path) -> pl.DataFrame:
     """A CSV file (gzipped or not) with every column as strings; an empty field is "".
 
+    Fields may be separated by semicolons or tabs, where the header has no comma: then 20,5 is read as 20.5 in a column
+    of numbers. Spaces after separators are left out, if the header or every field of a column has them.
+
     Raises:
         DataError: naming the file and the line, if it is missing, empty, not UTF-8, or a row has more or fewer
             fields than the header.
     """
     import polars as pl
 
-    rows = records(path)
+    separator = _separator(path)
+    rows = records(path, separator)
     line, names = next(rows)
+    spaced = any(name != name.strip() for name in names)
+    names = [name.strip() for name in names]
     if names.count("") > 1:  # what a spreadsheet leaves at the right: no one means them
         names = [name or f"column {i}" for i, name in enumerate(names, 1)]
     if len(set(names)) < len(names):
@@ -58,10 +66,40 @@ def read_csv(path: Path) -> pl.DataFrame:
             raise ragged(path, line, len(fields), len(names))
         for column_values, field in zip(columns, fields, strict=True):
             column_values.append(field)
+    columns = [_bare(values) if spaced or _all_spaced(values) else values for values in columns]
+    if separator != ",":
+        columns = [_with_points(values) for values in columns]
     return pl.DataFrame(dict(zip(names, columns, strict=True)), schema=dict.fromkeys(names, pl.String))
 
 
-def records(path: Path) -> Iterator[Record]:
+def _separator(path: Path) -> str:
+    """What separates the fields of the first line: commas; or, where it has none, semicolons or tabs."""
+    with contextlib.suppress(OSError, EOFError, zlib.error, UnicodeDecodeError), _open(path) as f:  # `records` tells
+        header = next((line for line in iter(lambda: f.readline(1 << 20), b"") if line.strip()), b"").decode()
+        return "," if "," in header else next((c for c in ";\t" if c in header), ",")
+    return ","
+
+
+def _all_spaced(values: list[str]) -> bool:
+    """Whether each field begins with a space, as after ", "."""
+    return any(values) and all(v[:1] == " " for v in values if v)
+
+
+def _bare(values: list[str]) -> list[str]:
+    return [v.strip() for v in values]
+
+
+def _with_points(values: list[str]) -> list[str]:
+    """A column of numbers with decimal commas, with points instead; any other as it is."""
+    if any("," in v for v in values) and all(_DECIMAL.fullmatch(v) for v in values if v):
+        return [v.replace(",", ".") for v in values]
+    return values
+
+
+_DECIMAL = re.compile(r"\s*[-+]?\d*(,\d+)?([eE][-+]?\d+)?\s*")
+
+
+def records(path: Path, separator: str = ",") -> Iterator[Record]:
     """The rows of a CSV file one by one, the header first, streamed; the end of the file may have blank lines.
 
     Raises:
@@ -78,7 +116,7 @@ def records(path: Path) -> Iterator[Record]:
                 if blank and header:
                     yield from ((n, []) for n in range(blank, numbered.line))
                 header, blank = True, 0
-                yield _record(raw, numbered, path)
+                yield _record(raw, numbered, path, separator)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise TableError(
                 f"the gzip file is damaged ({error})", path=path, remedy="make or download it again"
@@ -154,13 +192,13 @@ class _Lines:
         return raw.removeprefix(b"\xef\xbb\xbf") if self.line == 1 else raw
 
 
-def _record(raw: bytes, lines: _Lines, path: Path) -> Record:
+def _record(raw: bytes, lines: _Lines, path: Path, separator: str) -> Record:
     line = lines.line
     if b'"' not in raw:  # nearly always, and many times faster than the csv module
-        return line, _text(raw, line, path).rstrip("\r\n").split(",")
+        return line, _text(raw, line, path).rstrip("\r\n").split(separator)
     texts = (_text(r, lines.line, path) for r in itertools.chain([raw], lines))
     try:
-        return line, next(csv.reader(texts, strict=True))
+        return line, next(csv.reader(texts, strict=True, delimiter=separator))
     except csv.Error as error:
         raise TableError(f"the row is not CSV ({error})", path=path, line=line, remedy="mend its quotes") from None
 

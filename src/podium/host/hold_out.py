@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from podium.data.cache import WORKERS
-from podium.data.competition import Competition
+from podium.data.competition import Competition, listed
 from podium.data.folds import hold_out_groups
 from podium.data.infer import id_column
 from podium.data.layout import scan
@@ -143,8 +143,7 @@ def _read_all(samples: Sequence[Sample]) -> tuple[list[Sample], list[str]]:
 def _write_targets(competition: Competition, source: Path, folder: Path, train: Sequence[Sample]) -> dict[str, object]:
     """The training targets in the new layout, and the keys of [data] that say so."""
     spec = competition.data
-    name = spec.train_rle or spec.train_csv
-    if name:
+    for name in listed(spec.train_rle or spec.train_csv):
         table = tables.read_csv(source / name)
         form = form_of(spec, competition.submission) if spec.train_rle else None
         column = tables.column(table, form.id_column if form else str(spec.id_column), source / name).to_list()
@@ -154,8 +153,8 @@ def _write_targets(competition: Competition, source: Path, folder: Path, train: 
         if spec.train_csv and any("/" in row for row in column):  # in the new layout there is none
             table = table.with_columns(pl.Series(str(spec.id_column), list(map(read, column))))
         _write_frame(folder / name, table.filter(pl.Series(own, dtype=pl.Boolean)))
-        return {}
-    return {} if spec.class_folders else lay_out_masks(competition, folder, train)
+    by_file = not (spec.train_rle or spec.train_csv or spec.class_folders)
+    return lay_out_masks(competition, folder, train) if by_file else {}
 
 
 def _write_inputs(

@@ -11,6 +11,7 @@ from podium.errors import LedgerError
 from podium.files import building
 from podium.ledger.attempt import CROWN, Attempt
 from podium.ledger.attempts import Attempts
+from podium.ledger.checks import same_metric
 from podium.ledger.judge import REPLICATES
 from podium.progress import say
 
@@ -45,6 +46,7 @@ def adopt(attempt: Attempt, ours: Attempts, competition: Competition, folds: str
     while chain[0].parent is not None and (chain[0] is attempt or _known(chain[0], ours) is None):
         chain.insert(0, _parent(chain[0]))
     for of in chain:
+        same_metric(of, competition, attempt.folder.parents[1])
         if of.folds != folds:
             raise LedgerError(
                 f"attempt {of.id} ({of.name}) was trained on other folds or samples",

@@ -36,6 +36,7 @@ class Row(NamedTuple):
         same: Equal for attempts that train the very same; `rows.sameness`.
         noise: What its folds say of the run noise, as JSON.
         replicated: Whether a fold has several seeds.
+        metric: What it was scored by; "" if that is not known.
         damage: Why it cannot be read; else None.
         open: Whether a fold run of it was not finished.
         parts: What was read of it, joined by "/".
@@ -47,6 +48,7 @@ class Row(NamedTuple):
     same: str
     noise: str | None
     replicated: bool
+    metric: str
     damage: str | None
     open: bool
     parts: str

@@ -90,14 +90,14 @@ class Judge:
         self.attempts, self.metric, self.k = attempts, metric, k
 
     def noise(self, but: int | None = None) -> RunNoise:
-        """The run noise as the ledger knows it; an attempt whose files are damaged is left out.
+        """The run noise as the ledger knows it; an attempt is left out that is damaged, or scored by another metric.
 
         Args:
             but: The attempt that is being judged: its own folds say nothing before it is over.
         """
         terms: list[Terms | None] = []
         for row in self.attempts.index.rows():
-            if row.damage or row.id == but:
+            if row.damage or row.id == but or (row.metric and row.metric != self.metric.name):
                 continue
             if row.replicated:
                 with contextlib.suppress(PodiumError):

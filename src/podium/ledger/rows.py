@@ -36,7 +36,7 @@ def read_row(folder: Path) -> Row:
         return Row(*_for_us(attempt), None, unfinished, **stamps, facts=_facts(attempt))
     except (PodiumError, OSError) as error:
         nothing = (None, folder.name, *(None for _ in FACTS[2:]))
-        return Row(0, "", None, False, str(error).splitlines()[0], True, **stamps, facts=nothing)
+        return Row(0, "", None, False, "", str(error).splitlines()[0], True, **stamps, facts=nothing)
 
 
 def sameness(recipe: Recipe, folds: str, code: Mapping[str, str]) -> str:
@@ -45,12 +45,13 @@ def sameness(recipe: Recipe, folds: str, code: Mapping[str, str]) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def _for_us(attempt: Attempt) -> tuple[int, str, str | None, bool]:
-    """`enough`, `same`, `noise` and `replicated` of a row."""
+def _for_us(attempt: Attempt) -> tuple[int, str, str | None, bool, str]:
+    """`enough`, `same`, `noise`, `replicated` and `metric` of a row."""
     terms = attempt.verdict.noise_terms() if attempt.verdict else None
     folds = [run.fold for run in attempt.runs]
     same = sameness(attempt.recipe, attempt.folds, attempt.code)
-    return _enough(attempt), same, json.dumps(terms) if terms else None, len(folds) > len(set(folds))
+    metric = str(attempt.runs[0].facts.get("metric", "")) if attempt.runs else ""
+    return _enough(attempt), same, json.dumps(terms) if terms else None, len(folds) > len(set(folds)), metric
 
 
 def _facts(attempt: Attempt) -> tuple[Any, ...]:

@@ -62,7 +62,7 @@ def choose(input: FoldInput, config: FoldsConfig) -> Choice:
     if config.strategy == "time":
         return Choice("time", _there(input, config, config.by or "id"), why)
     if config.strategy == "official" and not input.split:
-        remedy = "set data.val_images or data.val_list, or another folds.strategy"
+        remedy = "set data.val_images, data.val_list or data.split_csv, or another folds.strategy"
         raise _lacks(config, "the data has no official split", remedy)
     return Choice(config.strategy, "", why)
 

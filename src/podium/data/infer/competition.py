@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from podium.config import parse_overrides
-from podium.data.competition import Competition, listed
+from podium.data.competition import Competition, DataConfig, listed
 from podium.data.image_choice import one_for_each_mask
 from podium.data.infer.class_trees import ClassFolders, are_forms_of_one, class_folders
 from podium.data.infer.draft import Draft, Inference
@@ -24,7 +24,9 @@ from podium.data.infer.path_classes import path_classes
 from podium.data.infer.refusals import no_targets
 from podium.data.infer.rle_tables import SAMPLE, RleTable, id_column, rle_tables
 from podium.data.infer.spelling import class_names
+from podium.data.infer.splits import infer_splits
 from podium.data.infer.submissions import rle_submission, value_submission
+from podium.data.infer.table_choice import pass_over, table_of_targets
 from podium.data.infer.value_samples import ValueTable, value_sample
 from podium.data.layout import (
     TEST_WORDS,
@@ -40,9 +42,9 @@ from podium.data.layout import (
 )
 from podium.data.mask_files import several_masks
 from podium.data.nested_masks import nested_pairs
-from podium.data.patterns import PART, path_rule
+from podium.data.patterns import path_rule
 from podium.data.sample_folders import SampleFolders, sample_folders, with_samples_by_name
-from podium.data.samples import images_by_id
+from podium.data.samples import find_images, id_prefixes
 
 MANY_PAIRS = 6
 """Folders of images with masks; more are not official splits, but cases, cities or days."""
@@ -60,7 +62,8 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         each: Whether it is known that each of them has one class (labels = each).
 
     Raises:
-        DataError: if there are no images, or no targets that podium can read for them.
+        DataError: if there are no images, or no targets that podium can read for them, or a table cannot be read that
+            may be needed.
     """
     plain = scan(root)
     layout = with_joined_ids(plain)
@@ -73,7 +76,7 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     layout = with_samples_by_name(layout, own)
     masks = bool(pairs) or any(f.masks for f in own)
     samples, truths = rle_tables(layout, sample=True), rle_tables(layout, sample=False, needed=not masks)
-    draft = Draft({"name": name, "task": "segmentation", "data": {}})
+    draft, class_of = Draft({"name": name, "task": "segmentation", "data": {}}), dict[str, str | None]()
     if own and own[0].masks:
         ids = own_folders(draft, layout, own)
     elif pairs and (asked := _asked(layout, targets, each, samples + truths)) is None:
@@ -81,23 +84,24 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
     elif truths and not pairs:
         layout = with_deep_folders_together(layout, truths[0].rows)
         ids = _runs(draft, layout, truths[0])
-    elif (table := asked if pairs else label_table(layout, targets, each=each)) is not None:
+    elif (table := asked if pairs else table_of_targets(layout, targets, each)) is not None:
         layout = layout if table.views else with_deep_folders_together(layout, table.ids)
         pairs = []
         ids = _table(draft, layout, table)
     elif (deep := path_classes(layout := plain)) is not None:
         layout = replace(plain, above=deep[1])
         what = "folders above the images end with classes", "folders", "what these names end with"
-        _class_folders(draft, layout, deep[0], *what)
+        class_of = _class_folders(draft, layout, deep[0], *what)
         ids = list(deep[1])
     elif (folders := class_folders(layout)) is not None:
         what = "folders of images beside each other, called like classes", "folders", "the names of the folders"
-        ids = _class_folders(draft, layout, folders, *what)
+        ids = list(class_of := _class_folders(draft, layout, folders, *what))
     elif (files := named_files(layout)) is not None:
         what = "image names are a class and a number", "names", "what the image names begin with"
-        ids = _class_folders(draft, layout, files, *what)
+        ids = list(class_of := _class_folders(draft, layout, files, *what))
     else:
-        raise no_targets(layout)
+        raise next(iter(layout.unread.values()), None) or no_targets(layout)
+    pass_over(draft, layout)
     train = [p for p in pairs if not TEST_WORDS.search(p.images.path)] or pairs
     if layout.image_id:
         draft.put("data.image_id", layout.image_id, "so the tables make ids of the names of folders and files")
@@ -110,9 +114,10 @@ def infer(root: Path, name: str, targets: Sequence[str] = (), *, each: bool = Fa
         rle_submission(draft, layout, train[0] if train else None, samples, truths)
     else:
         value_submission(draft, given)
-    infer_lists(draft, layout, ids or _ids_of_classes(draft, layout))
+    infer_lists(draft, layout, ids)
+    infer_splits(draft, layout, ids)
     if "group" not in draft.tree["data"]:
-        infer_groups(draft, layout, ids)
+        infer_groups(draft, layout, ids, class_of)
     infer_inputs(draft, layout, ids)
     _metric(draft, layout, ids)
     return Inference(Competition.from_tree(draft.tree, where="inferred competition.toml"), draft.why)
@@ -145,6 +150,8 @@ def _runs(draft: Draft, layout: Layout, table: RleTable) -> list[str]:
     if table.classes:
         of = f"column '{table.class_column}'" if table.class_column else f"'{table.id_column}', as {table.spelling},"
         what = f"one row an image and class, which {of} names; taken for masks that may overlap, not for objects"
+        if table.value_columns:
+            what = "a column a class; taken for masks that may overlap"
     draft.put("task", "instances" if table.objects else "segmentation", f"{table.path} has run-length masks, {what}")
     if table.objects:
         draft.tree["classes"] = {"object": 1}
@@ -155,7 +162,8 @@ def _runs(draft: Draft, layout: Layout, table: RleTable) -> list[str]:
     images = one([h.pattern() for h in holders])
     draft.put("data.train_images", images, f"holds {len(listed_ids)} of the {len(table.rows)} ids of {table.path}")
     also = f"; also there: {', '.join(table.left_out)}" if table.left_out else ""
-    draft.put("data.train_rle", table.path, f"column '{table.value_column}' holds run-length masks{also}")
+    columns = ", ".join(f"'{c}'" for c in table.value_columns or (table.value_column,))
+    draft.put("data.train_rle", table.path, f"column {columns} holds run-length masks{also}")
     return listed_ids
 
 
@@ -189,6 +197,7 @@ def _holders(layout: Layout, ids: Iterable[str]) -> list[ImageFolder]:
 
 def _table(draft: Draft, layout: Layout, table: LabelTable) -> list[str]:
     several = table.class_column or table.spelling or (table.labels == "many" and table.targets[0] not in table.classes)
+    csvs = [table.path, *table.validation]
     rows = "a row a label" if several and not table.separator else "a row a sample"
     draft.put("task", table.task, f"{table.path} has {rows} with {', '.join(table.targets)}")
     if table.views:
@@ -201,14 +210,18 @@ def _table(draft: Draft, layout: Layout, table: LabelTable) -> list[str]:
         holders = _holders(layout, table.ids)
         ids = [id for holder in holders for id in holder.files if id in table.ids]
         images = one([h.pattern() for h in holders])
-        draft.put("data.train_images", images, f"holds {len(ids)} of the {len(table.ids)} ids of {table.path}")
-    draft.put("data.train_csv", table.path, f"its column '{table.id_column}' holds the image names")
+        draft.put("data.train_images", images, f"holds {len(ids)} of the {len(table.ids)} ids of {' and '.join(csvs)}")
+    draft.put("data.train_csv", one(csvs), f"its column '{table.id_column}' holds the image names")
+    if table.validation:
+        draft.put("data.val_list", one(table.validation), "its name says validation, and it has other images")
     draft.put("data.id_column", table.id_column, "its values are the image names")
     draft.put("data.targets", table.targets, table.why)
     if table.class_column:
         draft.put("data.class_column", table.class_column, "names the class that a row is about")
     if table.spelling:
         draft.put("data.id", table.spelling, "an id names a sample and a class")
+    if table.flags:
+        draft.put("data.flags", table.flags, "a guess; write 1 for a yes, or remove one, and such samples are left out")
     if table.separator:
         draft.put("data.separator", table.separator, "between several labels of one sample")
     if table.inputs:
@@ -234,7 +247,10 @@ def _put_classes(draft: Draft, layout: Layout, found: LabelTable | ClassFolders,
         draft.why["classes"] = f"{why} are numbers, whose names {file} has"
 
 
-def _class_folders(draft: Draft, layout: Layout, folders: ClassFolders, why: str, where: str, source: str) -> list[str]:
+def _class_folders(
+    draft: Draft, layout: Layout, folders: ClassFolders, why: str, where: str, source: str
+) -> dict[str, str | None]:
+    """Put folders of classes into the draft, and say {id: class}."""
     draft.put("task", "classification", why)
     n = len(folders.classes)
     passed = ", ".join(folders.passed_over[:SHOWN]) + (", …" if len(folders.passed_over) > SHOWN else "")
@@ -253,15 +269,9 @@ def _class_folders(draft: Draft, layout: Layout, folders: ClassFolders, why: str
         draft.put("data.val_images", folders.val, "the folder's name says validation")
     if folders.test:
         draft.put("data.test_images", folders.test, "the folder's name says test")
-    return []
-
-
-def _ids_of_classes(draft: Draft, layout: Layout) -> list[str]:
-    """The ids of the images in folders of classes, where each is a file's name."""
-    patterns = listed(draft.tree["data"]["train_images"])
-    if len(patterns) > 1 or PART.search(patterns[0]) or "/*" not in patterns[0]:
-        return []
-    return list(images_by_id(layout.root, patterns))
+    spec = DataConfig(train_images=draft.tree["data"]["train_images"])
+    found = find_images(layout.root, folders.patterns, prefixes=id_prefixes(layout.root, spec))
+    return {id: image.folder_class for id, image in found.items()}
 
 
 def _test(

@@ -21,17 +21,29 @@ GROUP_WORDS = re.compile(
 )
 
 
+_WIDE = re.compile(r"site|group", re.IGNORECASE)
+"""Groups that hold others: beside patients, a site is where they were seen."""
 _ANSWERS = {"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "y", "n", ""}
 
 
-def infer_groups(draft: Draft, layout: Layout, ids: Iterable[str]) -> None:
-    """Groups that belong together: a telling column of a table, or ids that share a beginning."""
+def infer_groups(
+    draft: Draft, layout: Layout, ids: Iterable[str], class_of: Mapping[str, str | None] | None = None
+) -> None:
+    """Groups that belong together: a telling column of a table, or ids that share a beginning.
+
+    Args:
+        class_of: {id: class}, where folders or names tell it; what ids begin with may be no more than that.
+    """
     ids = list(ids)
     if len(set(ids)) < len(ids):  # two splits use the same names; or cases do: 001.png in each
         _by_folder(draft)
         return
-    by_table = _group_column(layout, set(ids))
+    by_table, short = _group_column(layout, set(ids))
     by_name = _case_folders(layout.above, ids) or _group_pattern(ids)
+    if by_name and class_of and _are_classes(by_name[1], class_of):
+        by_name = None
+    if by_table is None and short:
+        draft.why["data.train_images"] += f"; unsure: {short}"
     if by_table and by_name and _same_partition(by_table[3], by_name[1]):
         draft.put(
             "data.group",
@@ -40,7 +52,11 @@ def infer_groups(draft: Draft, layout: Layout, ids: Iterable[str]) -> None:
         )
     elif by_table:
         path, column, group, groups = by_table
-        draft.put("data.group_csv", path, f"column '{group}' puts {len(ids)} samples into {_count(groups)} groups")
+        alone = len(set(ids) - groups.keys())
+        also = f"; {alone} that it has not are each their own" if alone else ""
+        draft.put(
+            "data.group_csv", path, f"column '{group}' puts {len(ids)} samples into {_count(groups)} groups{also}"
+        )
         draft.put("data.group_id_column", column, "holds the image ids")
         draft.put("data.group_column", group, "samples that must stay together")
     if not (by_table or by_name):
@@ -76,11 +92,12 @@ def _count(groups: dict[str, str]) -> int:
 
 def _same_partition(a: dict[str, str], b: dict[str, str]) -> bool:
     """Whether the groups hold the same ids, whatever they are called."""
-    return _count(a) == _count(b) == len({(a[id], b[id]) for id in a})
+    return a.keys() == b.keys() and _count(a) == _count(b) == len({(a[id], b[id]) for id in a})
 
 
-def _group_column(layout: Layout, ids: set[str]) -> tuple[str, str, str, dict[str, str]] | None:
-    """A table, its id column, its group column, and {id: group}."""
+def _group_column(layout: Layout, ids: set[str]) -> tuple[tuple[str, str, str, dict[str, str]] | None, str]:
+    """A table, its id column, its group column, and {id: group} of nine of ten ids; and a word on a shorter one."""
+    short = ""
     for path, table in layout.tables.items():
         found = id_column(table, ids)
         if found is None:
@@ -89,12 +106,23 @@ def _group_column(layout: Layout, ids: set[str]) -> tuple[str, str, str, dict[st
         before, after = spelling.split("{id}")
         spelled = {f"{before}{id}{after}": id for id in ids}
         rows = table.filter(pl.col(column).is_in(list(spelled)))
-        if rows[column].n_unique() < len(ids):
+        names = [n for n in table.columns if n != column and GROUP_WORDS.match(n) and _parts(rows[n])]
+        if not names:
             continue
-        for name in table.columns:
-            if name != column and GROUP_WORDS.match(name) and _parts(rows[name]):
-                return path, column, name, {spelled[k]: v for k, v in rows.select(column, name).rows()}
-    return None
+        name = next((n for n in names if not _WIDE.match(n)), names[0])
+        known = rows[column].n_unique()
+        if known * 10 >= len(ids) * 9:
+            return (path, column, name, {spelled[k]: v for k, v in rows.select(column, name).rows()}), ""
+        short = short or f"column {name} of {path} lacks {len(ids) - known} images, so it makes no groups"
+    return None, short
+
+
+def _are_classes(groups: Mapping[str, str], class_of: Mapping[str, str | None]) -> bool:
+    """Whether half of the classes are one group each, so that names say the class: n02085620_10074.jpg."""
+    pairs = {(group, class_of.get(id)) for id, group in groups.items()}
+    of_class, of_group = Counter(c for _, c in pairs), Counter(g for g, _ in pairs)
+    alone = sum(of_class[c] == of_group[g] == 1 for g, c in pairs)
+    return alone * 2 >= len(of_class)
 
 
 def _parts(column: pl.Series) -> bool:
@@ -124,9 +152,12 @@ def _case_folders(above: Mapping[str, Sequence[str]], ids: Sequence[str]) -> tup
 _CASES = re.compile(r"(patient|subject|person|case|pid|id|p|s)[_-]?\d+", re.IGNORECASE)
 
 
+_NUMBERED = re.compile(r"(.+?)[_-]((frame|slice|view|crop|patch|tile|[a-z])?[0-9]{1,8}|[a-z]+)")
+
+
 def _group_pattern(ids: list[str]) -> tuple[str, dict[str, str]] | None:
     """A pattern for ids like <group>_<number> and {id: group}, if it makes at least 3 groups of at least 2."""
-    parts = {id: re.fullmatch(r"(.+?)[_-]([a-z]?[0-9]{1,8}|[a-z]+)", id) for id in ids}
+    parts = {id: _NUMBERED.fullmatch(id) for id in ids}
     if not ids or not all(parts.values()):
         return None
     groups = {id: m[1] for id, m in parts.items() if m}

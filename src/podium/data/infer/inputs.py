@@ -38,19 +38,21 @@ def infer_inputs(draft: Draft, layout: Layout, ids: Collection[str]) -> None:
 def _for_test_images(draft: Draft, layout: Layout, tests: set[str]) -> None:
     """The inputs of the table of targets, looked for in a table of the test images."""
     data = draft.tree["data"]
-    own, column, inputs = data["train_csv"], data["id_column"], data["inputs"]
+    every, column, inputs = listed(data["train_csv"]), data["id_column"], data["inputs"]
+    own = every[0]
     if not tests:
         _of_hidden_images(draft, layout)
         return
     if _covers(layout.tables[own], column, tests):
-        _from(draft, [own], column)
+        _from(draft, every, column)
         return
-    for path, table in layout.tables.items():
+    others = {p: t for p, t in layout.tables.items() if p not in every and not SAMPLE.search(p)}
+    for path, table in others.items():
         shared = [c for c in inputs if c in table.columns]
-        if path == own or column not in table.columns or not shared or not _covers(table, column, tests):
+        if column not in table.columns or not shared or not _covers(table, column, tests):
             continue
         _keep(draft, path, shared)
-        _from(draft, [own, path], column)
+        _from(draft, [*every, path], column)
         return
     if _from_other_columns(draft, layout, tests):
         return
@@ -80,15 +82,16 @@ def _of_hidden_images(draft: Draft, layout: Layout) -> None:
 def _from_other_columns(draft: Draft, layout: Layout, tests: set[str]) -> bool:
     """The table of the test images that calls the inputs otherwise, if there is one."""
     data = draft.tree["data"]
-    own = layout.tables[data["train_csv"]]
+    every = listed(data["train_csv"])
+    own = layout.tables[every[0]]
     for path, table in layout.tables.items():
-        found = id_column(table, tests) if path != data["train_csv"] and not SAMPLE.search(path) else None
+        found = id_column(table, tests) if path not in every and not SAMPLE.search(path) else None
         if found is None or not _covers(table, found[0], tests):
             continue
         told = called_otherwise({c: own[c] for c in data["inputs"]}, table, left_out=(found[0],))
         if told is None:
             continue
-        _from(draft, [data["train_csv"]], data["id_column"], tested=False)
+        _from(draft, every, data["id_column"], tested=False)
         draft.put("data.test_inputs_csv", path, "holds the inputs of the test images, called otherwise")
         draft.put("data.test_inputs_id_column", found[0], "its values are the image names")
         draft.put("data.test_inputs", told[0], f"taken for {', '.join(data['inputs'])}")

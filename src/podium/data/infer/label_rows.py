@@ -71,9 +71,12 @@ def label_rows(
         if table.select(ids, column).n_unique() < len(table):
             continue
         classes = tuple(in_order(set(table[column].to_list()) - {""}))
+        whole = len(table) == len(classes) * table[ids].n_unique()  # each sample has each of them: no label tells
         if len(flags) == 1 and table[flags[0]].n_unique() == 2:
             why = f"a row for each sample and '{column}'"
             return LabelRows(ids, flags[0], classes, stems, why, class_column=column)
+        if whole:
+            continue
         also = [c for c in others if c != column]
         why = "several rows a sample, one a label" + (f"; also there: {', '.join(also)}" if also else "")
         return LabelRows(ids, column, classes, stems, why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 from pathlib import PurePath
@@ -14,11 +14,12 @@ import numpy as np
 import polars as pl
 
 from podium.data.infer.spelling import MOST_CLASSES, combined_ids, in_order
-from podium.data.layout import ImageFolder, Layout, Pairing
+from podium.data.layout import ImageFolder, Layout, Pairing, split_of
 from podium.data.patterns import IMAGE_SUFFIXES
 from podium.data.target_tables import CLASSES, OBJECTS
 from podium.errors import DataError, PodiumError
 from podium.formats import images, masks, rle
+from podium.formats.submission import NO_MASK
 
 MOST_JOINED = 8
 """Columns of a table of which two may make an id together."""
@@ -38,6 +39,8 @@ class RleTable:
         classes: As the table spells them, where a row is of one class.
         joined: Two columns that make an id together, if ``id_column`` does not alone; no competition can say so.
         left_out: Columns that are neither.
+        value_columns: Those of masks, where each class has one; then ``value_column`` is the first.
+        empty: What stands for no mask; "" is the usual.
     """
 
     path: str
@@ -50,8 +53,12 @@ class RleTable:
     classes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()
+    value_columns: tuple[str, ...] = ()
+    empty: str = ""
 
 
+_OF_MASKS = re.compile(r"(class|label|category|defect)(_?(id|name|type))?", re.IGNORECASE)
+"""A column of the class of a mask even where each image has but one; an organ may be what the image is of."""
 _CLASS_WORDS = re.compile(r"class|label|categor|(^|_)(type|organ|structure|tissue|defect)s?($|_)", re.I)
 
 
@@ -85,19 +92,30 @@ def _rle_table(layout: Layout, path: str, known: set[str], sample: bool) -> RleT
     column, spelling = found
     before, after = spelling.split("{id}")
     ids = [v[len(before) : len(v) - len(after)] for v in table[column].to_list()]
+    once = len(set(ids)) == len(ids)
+    if once and (wide := _a_column_a_class(layout, table, column, sample)):
+        return _wide(path, table, column, spelling, dict(zip(ids, table.select(wide).rows(), strict=True)), wide)
     for name in _run_columns(table, column, sample):
-        texts, left = table[name].to_list(), tuple(c for c in table.columns if c not in (column, name))
+        texts, left = (
+            list(map(_text, table[name].to_list())),
+            tuple(c for c in table.columns if c not in (column, name)),
+        )
+        empty = _empty(table, [name])
         by_class = next((c for c in left if _names_classes(table, column, c, name)), None)
-        if by_class is not None and len(set(ids)) < len(ids) and not _of_images(ids, table[by_class].to_list()):
+        if once and by_class is not None and not _of_each_mask(layout, by_class, sample):
+            by_class = None
+        if by_class is not None and (once or not _of_images(ids, table[by_class].to_list())):
             labels = table[by_class].to_list()
             classes = tuple(in_order(set(labels) - {""}))
             left = tuple(c for c in left if c != by_class)
             rows = _by_class(zip(ids, labels, texts, strict=True), classes)
-            return RleTable(path, column, name, rows, spelling, False, by_class, classes, left)
-        if len(set(ids)) == len(ids):
-            return RleTable(path, column, name, dict(zip(ids, texts, strict=True)), spelling, left_out=left)
+            return RleTable(path, column, name, rows, spelling, False, by_class, classes, left, empty=empty)
+        if once:
+            texts_of = dict(zip(ids, texts, strict=True))
+            return RleTable(path, column, name, texts_of, spelling, left_out=left, empty=empty)
         if (sample and not any(texts)) or (not sample and _object_rows(ids, texts)):
-            return RleTable(path, column, name, _joined(ids, texts), spelling, objects=True, left_out=left)
+            joined = _joined(ids, texts)
+            return RleTable(path, column, name, joined, spelling, objects=True, left_out=left, empty=empty)
         first = next(i for i, n in Counter(ids).items() if n > 1)
         one, other, *_ = (line for line, id in enumerate(ids, 2) if id == first)
         raise DataError(
@@ -109,6 +127,17 @@ def _rle_table(layout: Layout, path: str, known: set[str], sample: bool) -> RleT
     return None
 
 
+def _wide(
+    path: str, table: pl.DataFrame, ids: str, spelling: str, rows: Mapping[str, tuple[str, ...]], wide: tuple[str, ...]
+) -> RleTable:
+    """A table with a column of masks for each class."""
+    left = tuple(c for c in table.columns if c not in (ids, *wide))
+    return RleTable(
+        path, ids, wide[0], {id: CLASSES.join(map(_text, row)) for id, row in rows.items()}, spelling,
+        classes=wide, left_out=left, value_columns=wide, empty=_empty(table, wide),
+    )  # fmt: skip
+
+
 def _of_joined_ids(path: str, table: pl.DataFrame, known: set[str], sample: bool) -> RleTable | None:
     """A table whose ids name a class too: a.jpg_Fish."""
     for column in table.columns:
@@ -116,10 +145,11 @@ def _of_joined_ids(path: str, table: pl.DataFrame, known: set[str], sample: bool
         name = next(iter(_run_columns(table, column, sample)), None) if found else None
         if found is None or name is None:
             continue
-        kept = [(p, t) for p, t in zip(found.parts, table[name].to_list(), strict=True) if p is not None]
+        kept = [(p, _text(t)) for p, t in zip(found.parts, table[name].to_list(), strict=True) if p is not None]
         rows = _by_class(((id, label, text) for (id, label), text in kept), found.classes)
         left = tuple(c for c in table.columns if c not in (column, name))
-        return RleTable(path, column, name, rows, found.spelling, classes=found.classes, left_out=left)
+        empty = _empty(table, [name])
+        return RleTable(path, column, name, rows, found.spelling, classes=found.classes, left_out=left, empty=empty)
     return None
 
 
@@ -142,11 +172,44 @@ def _of_two_columns(path: str, table: pl.DataFrame, known: set[str]) -> RleTable
 def _run_columns(table: pl.DataFrame, ids: str, sample: bool) -> Iterator[str]:
     """The columns that hold run-length masks."""
     for name in table.columns:
-        values = [v for v in table[name].to_list() if v]
+        values = [text for v in table[name].to_list() if (text := _text(v))]
         if name == ids or not (values or sample) or not all(_is_runs(v, sample) for v in values[:50]):
             continue
         if not re.search(r"width|height|area|count|index", name, re.I) or (sample and len(table.columns) == 2):
             yield name
+
+
+def _text(field: str) -> str:
+    """A field's runs; "" for what says that there is no mask."""
+    return "" if field.strip().lower() in NO_MASK else field
+
+
+def _empty(table: pl.DataFrame, columns: Sequence[str]) -> str:
+    """What columns write for no mask, "" or -1: what is there more often."""
+    fields = Counter(v.strip() for name in columns for v in table[name].to_list())
+    return "-1" if fields["-1"] > fields[""] else ""
+
+
+def _a_column_a_class(layout: Layout, table: pl.DataFrame, ids: str, sample: bool) -> tuple[str, ...]:
+    """Several columns of masks: id, liver, kidney; () if a sample submission asks for something else."""
+    found = tuple(_run_columns(table, ids, sample))
+    asked = [t for p, t in layout.tables.items() if SAMPLE.search(p)]
+    alike = all(set(found) <= set(t.columns) for t in asked)
+    return found if len(found) > 1 and alike and (not sample or not asked or set(found) <= _truths(layout)) else ()
+
+
+def _truths(layout: Layout) -> set[str]:
+    """The columns of all tables but sample submissions."""
+    return {c for p, t in layout.tables.items() if not SAMPLE.search(p) for c in t.columns}
+
+
+def _of_each_mask(layout: Layout, column: str, sample: bool) -> bool:
+    """Whether a column is of the masks, and not of the images, where an image has one row: a submission has it too."""
+    samples = [t for p, t in layout.tables.items() if SAMPLE.search(p)]
+    tests = [t for p, t in layout.tables.items() if split_of(PurePath(p).name) == "test"]
+    if sample or any(column in t.columns for t in tests):
+        return False
+    return any(column in t.columns for t in samples) or (not samples and bool(_OF_MASKS.fullmatch(column)))
 
 
 def _names_classes(table: pl.DataFrame, ids: str, column: str, runs: str) -> bool:

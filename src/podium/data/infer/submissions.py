@@ -31,10 +31,15 @@ def rle_submission(
     source = f"as in {table.path}" if table else ""
     if table is not None:
         draft.put("submission.id_column", table.id_column, source)
-        draft.put("submission.value_column", table.value_column, source)
+        if len(table.value_columns) > 1:
+            draft.put("submission.value_columns", list(table.value_columns), f"{source}, a column a class")
+        else:
+            draft.put("submission.value_column", table.value_column, source)
+        if table.empty:
+            draft.put("submission.empty", table.empty, f"{source}, for no mask")
         if table.spelling != "{id}":
             draft.put("submission.id", table.spelling, source)
-    if len(classes) > 1 and not objects:
+    if len(classes) > 1 and not objects and not (table and table.value_columns):
         _mask_a_class(draft, table, truth, classes)
     if "train_rle" in draft.tree["data"] and truth is not None:
         _written_otherwise(draft, truth)
@@ -96,7 +101,7 @@ def _written_otherwise(draft: Draft, truth: RleTable) -> None:
     known = form.get("id", "{id}"), form.get("class_column")
     if truth.id_column != form.get("id_column", "id"):
         draft.put("data.id_column", truth.id_column, source)
-    if truth.value_column != form.get("value_column", "rle_mask"):
+    if not truth.value_columns and truth.value_column != form.get("value_column", "rle_mask"):
         draft.put("data.rle_column", truth.value_column, source)
     if (truth.spelling, truth.class_column) != known:
         draft.put("data.id", truth.spelling, source)
@@ -249,17 +254,18 @@ def _one_column(draft: Draft, given: ValueTable, source: str) -> None:
 
 
 def _class_rows(draft: Draft, given: ValueTable, source: str) -> None:
-    """A row for each sample and class: a_cat,0.5."""
-    spelt = list(given.classes)
-    names = _names(draft)
+    """A row for each sample and class, a_cat,0.5; or, of numbers, for each sample and target."""
+    spelt, numbers = list(given.classes), draft.tree["task"] == "regression"
+    names = draft.tree["data"]["targets"] if numbers else _names(draft)
     found = columns_of(names, spelt) or columns_of(names, class_names(spelt))
     note = "" if found else f"; unsure: they are taken for {_listed(names)}, in this order"
-    draft.put("submission.format", "probs", "a row for each sample and class")
+    what = "target" if numbers else "class"
+    draft.put("submission.format", "values" if numbers else "probs", f"a row for each sample and {what}")
     if given.class_column:
         draft.put("submission.class_column", given.class_column, source)
     if found and set(found) <= set(spelt):
         spelt = found
-    draft.put("submission.classes", spelt, f"{source}, in the order of [classes]{note}")
+    draft.put("submission.classes", spelt, f"{source}, in the order of {'targets' if numbers else '[classes]'}{note}")
     _columns(draft, given.value_columns[:1], source)
 
 

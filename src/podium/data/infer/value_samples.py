@@ -9,6 +9,7 @@ import polars as pl
 
 from podium.data.infer.rle_tables import SAMPLE, id_column
 from podium.data.infer.spelling import Combined, combined_ids, in_order
+from podium.data.infer.splits import INDEX
 from podium.data.layout import Layout
 
 
@@ -55,8 +56,8 @@ def value_sample(layout: Layout, views: Sequence[str] = ()) -> ValueTable | None
 def _sample_rows(path: str, table: pl.DataFrame, column: str, spelling: str) -> ValueTable | None:
     before, after = spelling.split("{id}")
     ids = [v[len(before) : len(v) - len(after)] for v in table[column].to_list()]
-    values = [c for c in table.columns if c != column]
-    if not values:
+    values = [c for c in table.columns if c != column and not INDEX.fullmatch(c)] or table.columns[1:]
+    if not values or values == [column]:
         return None
     rows = dict(zip(reversed(ids), reversed(table[values[0]].to_list()), strict=True))
     rows = {id: rows[id] for id in ids}
