@@ -15,7 +15,7 @@ from podium.config import read_toml
 from podium.data.store import Store
 from podium.errors import TrainingError
 from podium.recipe import Recipe
-from podium.training import loop
+from podium.training import fold_run, loop
 from podium.training.budget import Budget
 from podium.training.fold_run import FoldData, run_fold
 from podium.training.tasks import Task
@@ -151,6 +151,34 @@ def test_the_checkpoint_that_was_chosen_predicts(how: str, fold_data: FoldData, 
     score = read_toml(folder / "run.toml")["score"]
     if how in ("best", "last"):
         assert score == pytest.approx(history["score"].max() if how == "best" else history["score"][-1], abs=1e-9)
+
+
+@pytest.mark.parametrize("gone", [1, 3])
+def test_a_mean_of_the_best_three_outlives_a_kill_while_or_after_its_parts_are_deleted(
+    gone: int, fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        original, deleted = Path.unlink, list[str]()
+
+        def unlink(self: Path, *args: Any, **given: Any) -> None:
+            if (self.parent / "top3.pt").exists() and self.name.startswith("epoch"):
+                if len(deleted) == gone:
+                    raise Killed
+                deleted.append(self.name)
+            original(self, *args, **given)
+
+        def predict(*args: Any) -> None:
+            raise Killed
+
+        patch.setattr(Path, "unlink", unlink)
+        patch.setattr(fold_run, "predict_out_of_fold", predict)
+        with pytest.raises(Killed):
+            run(fold_data, tmp_path, "train.checkpoint=top3", "train.epochs=3")
+    whole = loaded(tmp_path / "fold0-seed0", "top3.pt")
+    folder = run(fold_data, tmp_path, "train.checkpoint=top3", "train.epochs=3")
+    assert same(loaded(folder, "top3.pt")["model"], whole["model"])
+    assert whole["epochs"] == [1, 2, 3]
+    assert not list(folder.glob("epoch*.pt"))
 
 
 def test_the_validation_loss_counts_every_sample_once_and_alike(fold_data: FoldData, tmp_path: Path) -> None:

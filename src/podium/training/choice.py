@@ -66,11 +66,13 @@ class Choice:
     def finish(self, done: Trained) -> list[Path]:
         """Make the chosen checkpoint and give its path; of snapshots there may be several."""
         if self.how == "top3" and done.candidates:
-            states = [checkpoint.load(self._path(epoch)) for epoch in sorted(done.candidates)]
-            model = mean_weights([state["model"] for state in states])
-            checkpoint.save(self._file, {**states[-1], "model": model, "epochs": sorted(done.candidates)})
-            for epoch in done.candidates:
-                self._path(epoch).unlink()
+            files = [self._path(epoch) for epoch in sorted(done.candidates)]
+            if all(file.exists() for file in files):  # else a kill came while they were deleted: the mean is whole
+                states = [checkpoint.load(file) for file in files]
+                model = mean_weights([state["model"] for state in states])
+                checkpoint.save(self._file, {**states[-1], "model": model, "epochs": sorted(done.candidates)})
+            for file in files:
+                file.unlink(missing_ok=True)
         return chosen(self.folder, self.how)
 
     @property
