@@ -17,6 +17,7 @@ from podium.training import checkpoint, state
 from podium.training.averaging import create_average
 from podium.training.budget import Budget
 from podium.training.choice import Choice
+from podium.training.clipping import Scale, clip, clips_scaled
 from podium.training.compiling import compiled_if_it_pays
 from podium.training.failures import MemoryRanOut, finite, no_time, too_large
 from podium.training.feed import Fed, Feed
@@ -56,7 +57,8 @@ class Training:
         self.setting, self.recipe, self.model = setting, recipe, setting.model
         self.fabric, self.task, self.metric, self.ranks = setting.fabric, setting.task, setting.metric, setting.ranks
         self.optim = state.optim_of(setting.folder, recipe.optim)
-        optimizer = create_optimizer(self.optim, self.model)
+        self.fused = not clips_scaled(self.fabric, recipe)
+        optimizer = create_optimizer(self.optim, self.model, fused=self.fused)
         self.network, self.optimizer = self.fabric.setup(self.model, optimizer)
         self.forward: Callable[..., Any] = self.network
         self.course = Course(recipe)
@@ -64,7 +66,7 @@ class Training:
         self.watcher = Watcher(self.metric.better, costly=recipe.augment.costly)
         self.done, kept = state.resume(setting.folder, self.model, self.optimizer, self.ranks.rank)
         self.done.pieces = max(self.done.pieces, recipe.train.accumulate)
-        self.average = create_average(recipe.train, self.model, kept.get("average"))
+        self.average = create_average(recipe.train, self.model)
         self.budget = Budget(
             recipe.train.epochs,
             recipe.train.seconds,
@@ -76,11 +78,10 @@ class Training:
         )
         self.saved, self.saved_at = time.monotonic(), len(self.done.history) if kept else -1
         self.hardness = create_hardness(self.ranks) if recipe.sampling.by == "hardness" else None
-        if self.hardness and kept:
-            self.hardness.load_state(kept["hardness"])
         self.replay = Replay[tuple[int, int]](recipe.train.replay) if recipe.train.replay else None
-        if self.replay and kept:
-            self.replay.load_state(kept["replay"])
+        self.parts = state.taken_up(
+            kept, average=self.average, hardness=self.hardness, replay=self.replay, scale=Scale(self.fabric)
+        )
         self.threads = create_threads(recipe.train.seconds is not None, self.fabric.device.type)
         self.stage, self.relieved = cast(Stage | None, None), False
         self.feed: Feed
@@ -121,7 +122,7 @@ class Training:
     def _use_optim(self, config: OptimConfig) -> None:
         """Go on with other settings of the optimiser, with its state if they allow that."""
         if not same_optimizer(self.optim, config):
-            self.optimizer = self.fabric.setup_optimizers(create_optimizer(config, self.model))
+            self.optimizer = self.fabric.setup_optimizers(create_optimizer(config, self.model, fused=self.fused))
         freeze(self.model, config)
         if self.ranks.size > 1 and config.freeze != self.optim.freeze:  # what is averaged is what is trained
             self.forward = self.network = self.fabric.setup_module(self.model)
@@ -204,10 +205,7 @@ class Training:
             if self.hardness:
                 self.hardness.update(some.rows, self.task.each.cpu().numpy())
             loss += mean.detach() * share
-        if recipe.train.grad_clip:
-            self.fabric.clip_gradients(self.network, self.optimizer, max_norm=recipe.train.grad_clip)
-        if recipe.train.clip_value:
-            self.fabric.clip_gradients(self.network, self.optimizer, clip_val=recipe.train.clip_value)
+        clip(self.fabric, self.network, self.optimizer, recipe.train)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return loss
@@ -276,13 +274,7 @@ class Training:
     def _save(self) -> None:
         self.done.elapsed, self.saved = self.budget.elapsed - self.setting.spent, time.monotonic()
         extra = self._weights() if self.average else {"task": self.task.state()}
-        if self.replay:
-            extra["replay"] = self.replay.state()
-        if self.average:
-            extra["average"] = self.average.state()
-        extra["optim"] = self.optim.tree()
-        if self.hardness:
-            extra["hardness"] = self.hardness.state()
+        extra |= {"optim": self.optim.tree()} | {name: part.state() for name, part in self.parts.items()}
         rngs = self.ranks.gather(state.rng())
         if self.ranks.first:
             state.save(self.setting.folder, self.done, self.model, self.optimizer, extra, rngs)

@@ -7,6 +7,7 @@ import torch
 from podium.data.loader import TrainLoader
 from podium.errors import ConfigError
 from podium.recipe import Recipe
+from podium.training.clipping import clip, clips_scaled
 from podium.training.device import Normalize, create_fabric, to_device
 from podium.training.fold_run import FoldData, derived_seed
 from podium.training.lr_find import RangeTest, endless, range_test
@@ -41,7 +42,8 @@ def find_lr(
         torch.manual_seed(seed)
         fabric = create_fabric(recipe.train.precision)
         model = to_device(task.create_model(), fabric)
-        network, optimizer = fabric.setup(model, create_optimizer(recipe.optim, model))
+        made = create_optimizer(recipe.optim, model, fused=not clips_scaled(fabric, recipe))
+        network, optimizer = fabric.setup(model, made)
         normalize = Normalize(recipe.input.normalize, fabric.device)
         views = list(data.stores.views.values())
         loader = TrainLoader(store, data.stores.masks, rows, recipe, table=table, views=views)
@@ -54,8 +56,7 @@ def find_lr(
             batch = next(batches)
             loss, _ = task.loss(network(normalize(batch.images), *task.inputs(batch, fabric.device)), batch)
             fabric.backward(loss)
-            if recipe.train.grad_clip:
-                fabric.clip_gradients(network, optimizer, max_norm=recipe.train.grad_clip)
+            clip(fabric, network, optimizer, recipe.train)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             return float(loss.detach())

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 import torch
@@ -112,6 +112,22 @@ def resume(folder: Path, model: nn.Module, optimizer: Any, rank: int = 0) -> tup
     kept = dict(state["done"])
     kept["history"] = [Epoch(**row) for row in kept["history"]]
     return Trained(**kept), state
+
+
+class Part(Protocol):
+    """What goes on where it was: an average, a memory of losses."""
+
+    def state(self) -> dict[str, Any]: ...
+    def load_state(self, state: dict[str, Any], /) -> None: ...
+
+
+def taken_up(kept: dict[str, Any], **parts: Part | None) -> dict[str, Part]:
+    """The parts that there are, each with what a killed training had ``kept`` of it."""
+    there = {name: part for name, part in parts.items() if part is not None}
+    for name, part in there.items():
+        if name in kept:
+            part.load_state(kept[name])
+    return there
 
 
 def optim_of(folder: Path, begun: OptimConfig) -> OptimConfig:
