@@ -50,6 +50,12 @@ def test_snapshots_of_whole_cycles_pass() -> None:
     check_recipe(Recipe().with_overrides(cycles))
 
 
+def test_snapshots_and_an_early_stop_which_may_come_before_the_first_are_refused() -> None:
+    cycles = Recipe().with_overrides(["schedule.name=cosine", "schedule.cycles=4", "train.checkpoint=snapshots"])
+    with pytest.raises(ConfigError, match="early_stop"):
+        cycles.with_overrides(["train.early_stop=2"])
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
 def test_more_devices_than_there_are_come_with_what_to_set() -> None:
     with pytest.raises(ConfigError, match=r"'train\.devices' is 64(.|\n)*to do:    train\.devices=1"):

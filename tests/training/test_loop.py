@@ -205,6 +205,38 @@ def test_stops_when_nothing_gets_better(fold_data: FoldData, tmp_path: Path) -> 
     assert "stopped: no better dice in 2 epochs" in (folder / "log.txt").read_text()
 
 
+@pytest.mark.parametrize("where", ["finish", "_validate"])
+def test_killed_at_the_very_end_of_an_epoch_it_goes_on_as_if_nothing_had_happened(
+    where: str, fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an early stop; and in the last validation, where the last step had just been saved."""
+    stops = ["train.early_stop=1", "train.epochs=3"]
+    changes = [*(stops if where == "finish" else ["train.epochs=2"]), "train.save_every=1e-9"]
+    monkeypatch.setattr(loop, "CHECK", 1)
+    if where == "finish":  # never better than at first
+        monkeypatch.setattr(loop.Training, "_validate", lambda self, *, last: (1 / self.done.epoch, None))
+    whole = run(fold_data, tmp_path / "whole", *changes)
+    with monkeypatch.context() as patch:
+        validated: list[int] = []
+
+        def killed(self: Any, *args: Any, **given: Any) -> Any:
+            validated.append(1)
+            if where == "finish" or len(validated) == 2:
+                raise Killed
+            return original(self, *args, **given)
+
+        owner: Any = loop.Choice if where == "finish" else loop.Training
+        original = getattr(owner, where)
+        patch.setattr(owner, where, killed)
+        with pytest.raises(Killed):
+            run(fold_data, tmp_path / "killed", *changes)
+    resumed = run(fold_data, tmp_path / "killed", *changes)
+    read = partial(pl.read_csv, columns=["epoch", "lr", "loss", "score"])
+    assert read(resumed / "history.csv").equals(read(whole / "history.csv"))
+    assert len(read(whole / "history.csv")) == 2
+    assert same(loaded(resumed)["model"], loaded(whole)["model"])
+
+
 class Clock:
     """A tenth of a second passes whenever somebody looks."""
 

@@ -90,16 +90,16 @@ class Training:
 
     def run(self) -> Trained:
         """Epochs until the budget is spent."""
-        over = self._enter_epoch()
+        over = self._enter_epoch() or self._stops_early()
         if over and not self.done.history and not self.done.step:
             raise no_time(self.recipe, self.budget.elapsed)
-        while not over:
-            loss, lr, started, seen, waited = self._train_epoch()
+        while not over or self.done.step:  # an epoch that a kill left open is closed
+            loss, started, seen, waited = self._train_epoch()
             trained_for = time.monotonic() - started
             over = self.budget.over(self.done.epoch)
             score, val_loss = self._validate(last=over)
             row = (seen / trained_for, waited / trained_for, time.monotonic() - started)
-            epoch = Epoch(self.done.epoch, lr, loss, score, val_loss, *row)
+            epoch = Epoch(self.done.epoch, self.done.lr, loss, score, val_loss, *row)
             over = self._close_epoch(epoch, over)
             over = over or self._enter_epoch()
         if self.saved_at != len(self.done.history):  # by the clock, an epoch may turn out to be the last after it
@@ -128,13 +128,13 @@ class Training:
             self.forward = self.network = self.fabric.setup_module(self.model)
         self.optim = config
 
-    def _train_epoch(self) -> tuple[float, float, float, int, float]:
-        """Mean loss, last lr, when it began, images seen, and seconds that it waited for them."""
+    def _train_epoch(self) -> tuple[float, float, int, float]:
+        """Mean loss, when it began, images seen, and seconds that it waited for them."""
         assert self.stage is not None
         done, steps, recipe = self.done, len(self.feed), self.stage.recipe
         scores = [e.score if self.metric.greater_is_better else -e.score for e in done.history if e.score is not None]
         total = torch.tensor(done.total if self.ranks.first else 0.0, device=self.fabric.device)
-        seen, waited, lr = 0, 0.0, 0.0
+        seen, waited = 0, 0.0
         self.network.train()
         hold_still(self.model)
         if done.step == 0 and is_due(recipe.optim, done.epoch):
@@ -147,8 +147,8 @@ class Training:
         for batch in self.feed.epoch(self.setting.seed, done.epoch, skip=done.step):
             waited += time.monotonic() - asked
             self.ranks.tick(often=recipe.train.seconds is not None, step=done.step)
-            lr = self.course.lr(self.budget.done(done.position(steps), steps), scores)
-            set_lr(self.optimizer, lr)
+            done.lr = self.course.lr(self.budget.done(done.position(steps), steps), scores)
+            set_lr(self.optimizer, done.lr)
             begun = time.monotonic()
             loss = self._step(batch, recipe)
             self.threads.took(time.monotonic() - begun)
@@ -172,7 +172,7 @@ class Training:
                 break
             asked = time.monotonic()
         whole, all_seen = self.ranks.sum(total, seen)
-        return finite(whole, self.done.epoch, self.recipe) / max(1, done.step), lr, started, round(all_seen), waited
+        return finite(whole, self.done.epoch, self.recipe) / max(1, done.step), started, round(all_seen), waited
 
     def _step(self, batch: Fed, recipe: Recipe) -> Tensor:
         """One step of the optimiser; where memory runs out, in twice as many parts. Returns the batch's loss."""
@@ -256,7 +256,7 @@ class Training:
 
     def _stops_early(self) -> bool:
         patience, done = self.recipe.train.early_stop, self.done
-        if patience is None or done.best_epoch == 0 or len(done.history) - done.best_epoch < patience:
+        if patience is None or done.step or done.best_epoch == 0 or len(done.history) - done.best_epoch < patience:
             return False
         say(f"  {self.setting.label}: stopped: no better {self.metric.name} in {patience} epochs (train.early_stop)")
         return True

@@ -50,6 +50,7 @@ class Trained:
         best_epoch, best_score: Of the best validation by the metric; 0 before the first.
         step: Batches of the running epoch that are done.
         total: Sum of the running epoch's losses.
+        lr: Of the last step.
         pieces: Parts that a batch is computed in, since memory ran out.
         elapsed: Seconds of the fold run so far.
         candidates: {epoch: value} of the checkpoints that are kept for the choice.
@@ -60,6 +61,7 @@ class Trained:
     best_score: float = math.nan
     step: int = 0
     total: float = 0.0
+    lr: float = 0.0
     pieces: int = 1
     elapsed: float = 0.0
     candidates: dict[int, float] = field(default_factory=dict)
