@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,25 @@ def test_killed_at_the_very_end_of_an_epoch_it_goes_on_as_if_nothing_had_happene
     assert read(resumed / "history.csv").equals(read(whole / "history.csv"))
     assert len(read(whole / "history.csv")) == 2
     assert same(loaded(resumed)["model"], loaded(whole)["model"])
+
+
+@pytest.mark.parametrize("how", ["best", "loss", "top3"])
+def test_without_any_score_there_is_nothing_to_choose_and_the_error_says_what_to_do(
+    how: str, fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop.Training, "_validate", lambda self, *, last: (math.nan, math.nan))
+    with pytest.raises(TrainingError, match=rf"was nan in every epoch(.|\n)*checkpoint={how}(.|\n)*checkpoint=last"):
+        run(fold_data, tmp_path, f"train.checkpoint={how}", "train.epochs=1")
+
+
+def test_an_epoch_without_a_score_is_not_the_best(
+    fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = {1: math.nan, 2: 0.5, 3: 0.4}
+    monkeypatch.setattr(loop.Training, "_validate", lambda self, *, last: (scores[self.done.epoch], None))
+    folder = run(fold_data, tmp_path, "train.epochs=9", "train.early_stop=1")
+    facts = read_toml(folder / "run.toml")
+    assert (facts["best_epoch"], facts["epochs"]) == (2, 3)
 
 
 class Clock:

@@ -54,6 +54,14 @@ def test_probabilities_of_each_target_sum_to_one_and_temperature_keeps_them_so()
     np.testing.assert_allclose(cool[:, :3].sum(1), 1)
 
 
+def test_a_target_whose_score_is_undefined_does_not_count():
+    metric = metric_of(Competition.from_tree(SPEC | {"metric": "auc"}))
+    flags = np.array([[1, 0, 0, 0, 1], [0, 1, 0, 0, 1], [0, 0, 1, 0, 1]])  # all of them lit: no auc
+    probs = np.array([[0.8, 0.1, 0.1, 0.5, 0.5], [0.1, 0.8, 0.1, 0.5, 0.5], [0.6, 0.1, 0.3, 0.5, 0.5]])
+    assert metric.score(flags, probs) == get_metric("auc").score(flags[:, :3].argmax(1), probs[:, :3])
+    assert np.isnan(metric.score(flags[:1], probs[:1]))
+
+
 def test_the_metric_is_the_weighted_mean_over_the_targets():
     metric = metric_of(Competition.from_tree(SPEC | {"metric": "accuracy"}))
     probs = np.array([[0.7, 0.2, 0.1, 0.9, 0.1], [0.6, 0.3, 0.1, 0.2, 0.8]])

@@ -63,6 +63,10 @@ class Choice:
             for path in set(self.folder.glob("epoch*.pt")) - {self._path(e) for e in done.candidates}:
                 path.unlink()
 
+    def possible(self, done: Trained) -> bool:
+        """Whether there is anything to choose from: none of the epochs has a score that is a number otherwise."""
+        return not self._most or bool(done.candidates)
+
     def finish(self, done: Trained) -> list[Path]:
         """Make the chosen checkpoint and give its path; of snapshots there may be several."""
         if self.how == "top3" and done.candidates:

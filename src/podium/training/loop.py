@@ -19,7 +19,7 @@ from podium.training.budget import Budget
 from podium.training.choice import Choice
 from podium.training.clipping import Scale, clip, clips_scaled
 from podium.training.compiling import compiled_if_it_pays
-from podium.training.failures import MemoryRanOut, finite, no_time, too_large
+from podium.training.failures import MemoryRanOut, finite, no_time, nothing_to_choose, too_large
 from podium.training.feed import Fed, Feed
 from podium.training.memory import is_out_of_memory, parts
 from podium.training.optim import create_optimizer, forget, freeze, hold_still, is_due, same_optimizer, set_lr
@@ -104,6 +104,8 @@ class Training:
             over = over or self._enter_epoch()
         if self.saved_at != len(self.done.history):  # by the clock, an epoch may turn out to be the last after it
             self._save()
+        if not self.choice.possible(self.done):
+            raise nothing_to_choose(self.recipe.train.checkpoint, self.metric.name, self.done.history)
         files = self.ranks.by_first(lambda: self.choice.finish(self.done))
         checkpoint.load_weights(files[-1], self.model, self.fabric.device)
         return self.done
@@ -237,8 +239,9 @@ class Training:
         done, metric, better = self.done, self.metric, False
         done.history.append(epoch)
         done.step, done.total = 0, 0.0
-        if epoch.score is not None and (done.best_epoch == 0 or metric.better(epoch.score, done.best_score)):
-            done.best_epoch, done.best_score, better = epoch.epoch, epoch.score, True
+        score = math.nan if epoch.score is None else epoch.score
+        if math.isfinite(score) and (done.best_epoch == 0 or metric.better(score, done.best_score)):
+            done.best_epoch, done.best_score, better = epoch.epoch, score, True
         if self.ranks.first:
             self.choice.offer(done, epoch, self._weights)
         over = over or self._stops_early()
