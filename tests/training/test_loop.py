@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ import torch
 from podium.config import read_toml
 from podium.data.store import Store
 from podium.errors import TrainingError
-from podium.recipe import Recipe
+from podium.models import create_model
+from podium.recipe import ModelConfig, OptimConfig, Recipe
 from podium.training import fold_run, loop
 from podium.training.budget import Budget
 from podium.training.fold_run import FoldData, run_fold
@@ -130,6 +132,20 @@ def test_auto_batch_is_found_and_written_down(
     found = run(fold_data, tmp_path, "train.batch_size=auto", "train.epochs=1")
     assert read_toml(found / "run.toml")["batch_size"] == 2  # of 16 samples: an epoch has its steps
     assert "batches of 2: a sample takes" in capsys.readouterr().err
+
+
+def test_a_resumed_training_has_the_batches_it_began_with(
+    fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = iter([4, 2])  # other memory is free by then
+    monkeypatch.setattr(fold_run, "auto_batch", lambda *_: next(sizes))
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Choice, "finish", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            run(fold_data, tmp_path, "train.batch_size=auto", "train.epochs=1")
+    assert (
+        read_toml(run(fold_data, tmp_path, "train.batch_size=auto", "train.epochs=1") / "run.toml")["batch_size"] == 4
+    )
 
 
 @pytest.mark.parametrize("how", ["last", "best", "loss", "top3"])
@@ -328,6 +344,76 @@ def test_the_worst_batch_is_trained_on_again_exactly_also_when_resumed(
     run(fold_data, tmp_path, "train.replay=4", "train.epochs=1")
     assert trained[4] == trained[1]
     assert len(trained) == 5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["phases=[{at=1, train={batch_size=8}}]", "train.epochs=3"],
+        ["sampling.by=hardness", "sampling.replacement=true", "train.epochs=2"],
+    ],
+)
+def test_a_batch_is_not_replayed_where_others_come_in_its_place(
+    changes: list[str], fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[int, ...]] = []
+    original = loop.Training._step_in_parts
+
+    def step(self: loop.Training, batch: Any, recipe: Recipe) -> Any:
+        trained.append(tuple(batch.rows.tolist()))
+        original(self, batch, recipe)
+        return torch.tensor({4: 9.0, 5: 2.0}.get(len(trained), 1.0))  # the worst of all: the last of the first epoch
+
+    monkeypatch.setattr(loop.Training, "_step_in_parts", step)
+    run(fold_data, tmp_path, "train.replay=6", *changes)
+    assert trained[6] == trained[4]
+
+
+def test_plateau_waits_in_epochs_from_where_its_phase_began(
+    fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def validate(self: loop.Training, *, last: bool) -> tuple[float | None, None]:
+        return None if self.done.epoch % 2 else 0.5, None
+
+    monkeypatch.setattr(loop.Training, "_validate", validate)
+    phase = "phases=[{at=2, schedule={name='plateau', patience=2, gamma=0.1}}]"
+    quick = ["train.epochs=8", "train.batch_size=16", "schedule.name=constant", "train.checkpoint=last"]
+    folder = run(fold_data, tmp_path, *quick, phase)
+    assert pl.read_csv(folder / "history.csv")["lr"].to_list() == pytest.approx([1e-2] * 6 + [1e-3] * 2)
+    assert loaded(folder)["done"]["begun"] == {0: 0, 2: 2}
+
+
+def test_compiling_is_thought_about_in_short_epochs_and_after_a_resume(
+    fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def think(self: loop.Training, pace: float) -> None:
+        assert pace > 0
+        asked.append((self.recipe.train.compile, self.done.epoch))
+        if self.done.epoch == 2:
+            raise Killed
+
+    monkeypatch.setattr(loop, "WARM_STEPS", 6)
+    monkeypatch.setattr(loop.Training, "_compile_if_it_pays", think)
+    changes = ["train.compile=always", "train.epochs=3"]  # of 4 steps
+    with pytest.raises(Killed):
+        run(fold_data, tmp_path, *changes)
+    run(fold_data, tmp_path, *changes)
+    assert asked == [("always", 2), ("always", 3)]
+
+
+def test_what_was_compiled_is_compiled_anew_where_several_devices_thaw() -> None:
+    model = create_model(ModelConfig(arch="ternausnet11", pretrained=False, width=0.125))
+    training = object.__new__(loop.Training)
+    vars(training).update(
+        optim=OptimConfig(freeze="encoder"), model=model, taken=30, ranks=SimpleNamespace(size=2),
+        fabric=SimpleNamespace(setup_module=lambda m: m),
+    )  # fmt: skip
+    training._use_optim(OptimConfig(freeze="encoder", lr=1e-4))
+    assert training.taken == 30
+    training._use_optim(OptimConfig())
+    assert training.taken == 0
 
 
 def test_a_training_with_replay_is_resumed_bit_equal(

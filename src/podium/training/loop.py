@@ -65,7 +65,7 @@ class Training:
         self.choice = Choice(recipe.train.checkpoint, self.metric.better, setting.folder, self.course.cycle_ends())
         self.watcher = Watcher(self.metric.better, costly=recipe.augment.costly)
         self.done, kept = state.resume(setting.folder, self.model, self.optimizer, self.ranks.rank)
-        self.done.pieces = max(self.done.pieces, recipe.train.accumulate)
+        self.done.pieces, self.done.batch_size = max(self.done.pieces, recipe.train.accumulate), recipe.train.batch_size
         self.average = create_average(recipe.train, self.model)
         self.budget = Budget(
             recipe.train.epochs,
@@ -83,7 +83,7 @@ class Training:
             kept, average=self.average, hardness=self.hardness, replay=self.replay, scale=Scale(self.fabric)
         )
         self.threads = create_threads(recipe.train.seconds is not None, self.fabric.device.type)
-        self.stage, self.relieved = cast(Stage | None, None), False
+        self.stage, self.relieved, self.taken = cast(Stage | None, None), False, 0
         self.feed: Feed
         if kept:
             say(f"  {setting.label}: going on after epoch {len(self.done.history)}, batch {self.done.step}")
@@ -117,6 +117,7 @@ class Training:
             loader = self.setting.loader(stage.recipe)
             self.feed = Feed(loader, self.fabric.device, stage.recipe.input.normalize, warp=self.relieved)
             self.stage = stage
+            self.done.begun.setdefault(stage.schedule_start, len(self.done.history))
             self.task.use(stage.recipe)
             self._use_optim(stage.recipe.optim)
         return self.budget.over(self.done.position(len(self.feed)))
@@ -128,28 +129,31 @@ class Training:
         freeze(self.model, config)
         if self.ranks.size > 1 and config.freeze != self.optim.freeze:  # what is averaged is what is trained
             self.forward = self.network = self.fabric.setup_module(self.model)
+            self.taken = 0  # what was compiled was of the wrapper before
         self.optim = config
 
     def _train_epoch(self) -> tuple[float, float, int, float]:
         """Mean loss, when it began, images seen, and seconds that it waited for them."""
         assert self.stage is not None
         done, steps, recipe = self.done, len(self.feed), self.stage.recipe
-        scores = [e.score if self.metric.greater_is_better else -e.score for e in done.history if e.score is not None]
+        scores = done.scores(greater_is_better=self.metric.greater_is_better)
         total = torch.tensor(done.total if self.ranks.first else 0.0, device=self.fabric.device)
         seen, waited = 0, 0.0
         self.network.train()
         hold_still(self.model)
         if done.step == 0 and is_due(recipe.optim, done.epoch):
             forget(self.optimizer)
+        if self.replay:
+            self.replay.begin((self.stage.start, done.epoch if self.hardness else 0))
         if self.hardness:
             if done.step == 0:
                 self.hardness.begin_epoch()
             self.feed.loader.weights = self.hardness.weights(self.feed.loader.rows, recipe.sampling.power)
-        asked = started = time.monotonic()
+        asked, first = (started := time.monotonic()), done.step
         for batch in self.feed.epoch(self.setting.seed, done.epoch, skip=done.step):
             waited += time.monotonic() - asked
             self.ranks.tick(often=recipe.train.seconds is not None, step=done.step)
-            done.lr = self.course.lr(self.budget.done(done.position(steps), steps), scores)
+            done.lr = self.course.lr(self.budget.done(done.position(steps), steps), scores, done.begun)
             set_lr(self.optimizer, done.lr)
             begun = time.monotonic()
             loss = self._step(batch, recipe)
@@ -163,8 +167,9 @@ class Training:
             done.step += 1
             if done.step == min(WARM_STEPS, steps) and done.epoch == 1:
                 self.setting.paced(self.ranks.size * seen / (time.monotonic() - started))
-            if done.step == WARM_STEPS and done.epoch == 1:
-                self._compile_if_it_pays((time.monotonic() - started) / WARM_STEPS)
+            self.taken += 1
+            if self.taken == WARM_STEPS:
+                self._compile_if_it_pays((time.monotonic() - started) / (done.step - first))
             if done.step % CHECK == 0:
                 done.total = finite(self.ranks.sum(total)[0], self.done.epoch, self.recipe)
                 total.fill_(done.total if self.ranks.first else 0.0)  # as after a resume
