@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from podium.data.competition import Competition
-from podium.errors import ConfigError, ModelError
+from podium.errors import ConfigError, ModelError, TrainingError
 from podium.metrics import get_metric
 from podium.models import create_model
 from podium.models.heads import LinearHead, OrdinalHead
@@ -43,6 +43,21 @@ def test_the_loss_is_the_weighted_mean_of_those_of_the_targets():
     torch.testing.assert_close(task.each, each)
     torch.testing.assert_close(total, each.mean())
     torch.testing.assert_close(terms["ce"], each.mean())
+
+
+def test_weights_of_classes_are_of_all_targets_in_a_row():
+    weights = [1.0, 2.0, 4.0, 1.0, 3.0]
+    task = task_of(f"loss.options.ce.class_weights={weights}")
+    check_recipe(task.recipe, task)
+    task.loss(LOGITS, SimpleNamespace(targets=FLAGS))
+    each = []
+    for of, truth in ((slice(0, 3), [0, 2]), (slice(3, 5), [1, 1])):
+        w = torch.tensor(weights[of])[truth]
+        each.append(F.cross_entropy(LOGITS[:, of], torch.tensor(truth), reduction="none") * w * 2 / w.sum())
+    torch.testing.assert_close(task.each, (2 * each[0] + each[1]) / 3)
+    short = task_of("loss.options.ce.class_weights=[1, 2, 3]")
+    with pytest.raises(TrainingError, match="3 weights in 'class_weights' for 5 classes of all targets"):
+        check_recipe(short.recipe, short)
 
 
 def test_probabilities_of_each_target_sum_to_one_and_temperature_keeps_them_so():

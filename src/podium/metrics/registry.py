@@ -222,7 +222,9 @@ def of_each(metric: Metric, parts: Sequence[Columns]) -> Metric:
     """
     if metric.kind != "table":
         raise ConfigError(
-            f"the metric '{metric.name}' is of {metric.kind}, and there are several targets of a table", where="metric"
+            f"the metric '{metric.name}' is of {metric.kind}, and there are several targets of a table",
+            where="metric",
+            expected="one of: " + ", ".join(sorted(name for name, m in METRICS.items() if m.kind == "table")),
         )
 
     def mean(function: Callable[..., Any], truth: Any, predicted: Any) -> Any:
