@@ -10,12 +10,14 @@ import torch
 from torch.nn import functional as F
 
 from podium.data.competition import Competition
+from podium.data.loader import Batch
 from podium.errors import ConfigError, ModelError, TrainingError
 from podium.metrics import get_metric
 from podium.models import create_model
 from podium.models.heads import LinearHead, OrdinalHead
 from podium.recipe import ModelConfig, Recipe
 from podium.training.check import check_recipe
+from podium.training.feed import Fed
 from podium.training.tasks import EachTask, create_task
 from task_drawing import SPECS, metric_of
 
@@ -58,6 +60,29 @@ def test_weights_of_classes_are_of_all_targets_in_a_row():
     short = task_of("loss.options.ce.class_weights=[1, 2, 3]")
     with pytest.raises(TrainingError, match="3 weights in 'class_weights' for 5 classes of all targets"):
         check_recipe(short.recipe, short)
+
+
+def test_a_batch_of_classes_does_not_wait_for_the_device(monkeypatch):
+    """Whether it is a mixture is known on the host; and either way of saying one class gives the same losses."""
+    competition = Competition.from_tree({"name": "x", **SPECS["one class"]})
+    terms = "{ce=1, focal=1, ohem=1}"
+    options = ["loss.options.ce.smoothing=0.1", "loss.options.ce.class_weights=[1, 2, 3]", f"loss.terms={terms}"]
+    task = create_task(competition, metric_of(competition), Recipe().with_overrides(options))
+    logits, flags = torch.randn(6, 3), np.eye(3, dtype=np.float32)[[0, 1, 2, 2, 1, 0]]
+    batch = Batch(np.arange(6), np.zeros((6, 4, 4, 3), np.uint8), None, flags)
+    fed = [Fed(batch.rows, logits, logits, torch.from_numpy(flags), unmixed=known) for known in (True, False)]
+    assert batch.unmixed
+    assert fed[0].part(slice(0, 2)).unmixed
+    assert not Batch(batch.rows, batch.images, None, flags * 0.9 + 0.1 / 3).unmixed
+
+    def waits(self):
+        raise AssertionError("it waits")
+
+    monkeypatch.setattr(torch.Tensor, "__bool__", waits)
+    losses = [task.loss(logits, one)[0] for one in fed]
+    monkeypatch.undo()
+    torch.testing.assert_close(*losses)
+    torch.testing.assert_close(losses[0], task.loss(logits, batch)[0])
 
 
 def test_probabilities_of_each_target_sum_to_one_and_temperature_keeps_them_so():

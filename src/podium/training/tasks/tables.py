@@ -130,7 +130,7 @@ class ClassesTask(TableTask):
 
     def target(self, batch: Batch | Fed, device: torch.device) -> tuple[Tensor, Tensor | None]:
         target = _targets(batch, device)
-        if self.kind == "labels" and bool((target.amax(1) == 1).all()):
+        if self.kind == "labels" and batch.unmixed:
             return target.argmax(1), None
         return target, None
 
