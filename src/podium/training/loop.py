@@ -104,7 +104,7 @@ class Training:
             over = over or self._enter_epoch()
         if self.saved_at != len(self.done.history):  # by the clock, an epoch may turn out to be the last after it
             self._save()
-        if not self.choice.possible(self.done):
+        if not self.ranks.by_first(lambda: self.choice.possible(self.done)):
             raise nothing_to_choose(self.recipe.train.checkpoint, self.metric.name, self.done.history)
         files = self.ranks.by_first(lambda: self.choice.finish(self.done))
         checkpoint.load_weights(files[-1], self.model, self.fabric.device)
