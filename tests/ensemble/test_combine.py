@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from podium.ensemble.combine import Boost, Mean, Stack
+from podium.ensemble.blend import weights_of
+from podium.ensemble.combine import Boost, Each, Mean, Stack
 from podium.ensemble.survey import Survey
 
 
@@ -52,6 +53,23 @@ def test_probabilities_of_classes_sum_to_one(kind: type) -> None:
     found = kind.fit("labels", x, truth)(x)
     np.testing.assert_allclose(found.sum(1), 1)
     assert (found.argmax(1) == truth.argmax(1)).mean() > 0.8
+
+
+@pytest.mark.parametrize("kind", [Stack, Boost])
+def test_several_targets_are_stacked_one_by_one(kind: type) -> None:
+    rng = np.random.default_rng(0)
+    targets = [np.eye(n)[rng.integers(0, n, 300)] for n in (3, 2)]
+    noisy = [np.exp(t * 2 + rng.normal(0, 1, (2, *t.shape))) for t in targets]
+    x = np.concatenate([powers / powers.sum(2, keepdims=True) for powers in noisy], axis=2)
+    truth, outputs = np.concatenate(targets, axis=1), [slice(0, 3), slice(3, 5)]
+    both = Each.fit(kind, outputs, x, truth)
+    found = both(x)
+    for of in outputs:
+        np.testing.assert_allclose(found[:, of].sum(1), 1)
+        np.testing.assert_array_equal(found[:, of], kind.fit("labels", x[:, :, of], truth[:, of])(x[:, :, of]))
+    weights = weights_of(both)
+    assert (weights is None) == (kind is Boost)
+    assert weights is None or weights == pytest.approx(np.mean([c.weights for c in both.combiners], axis=0))
 
 
 def test_trees_of_a_label_that_never_occurs() -> None:

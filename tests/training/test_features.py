@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,7 +20,7 @@ from podium.errors import ModelError
 from podium.files import write_atomic
 from podium.metrics import get_metric
 from podium.models import create_model
-from podium.models.features import FrozenFeatures, power_mean, spread
+from podium.models.features import BoostedTrees, FrozenFeatures, LinearLearner, power_mean, spread
 from podium.recipe import ModelConfig, Recipe
 from podium.training import checkpoint
 from podium.training.device import create_fabric
@@ -51,6 +53,15 @@ KINDS = {
         {"targets": ["warm", "dark"]},
         {"task": "classification", "labels": "many", "metric": "auc", "classes": {"warm": 1, "dark": 2}},
     ),
+    "each": (
+        {"targets": ["colour", "dark"]},
+        {
+            "task": "classification",
+            "labels": "each",
+            "metric": "accuracy",
+            "classes": {f"colour:{name}": n for name, n in CLASSES.items()} | {"dark:0": 3, "dark:1": 4},
+        },
+    ),
     "values": ({"targets": ["lightness"]}, {"task": "regression", "metric": "mae"}),
 }
 
@@ -74,14 +85,14 @@ def data_of(tmp_path: Path) -> Callable[[str], FoldData]:
         tree["data"] = {"train_images": "train/*.png", "train_csv": "train.csv", "id_column": "id", **data}
         competition = Competition.from_tree(tree)
         prepared = make_ready(competition, tmp_path, None)
-        metric = get_metric(competition.metric)
+        metric = get_metric(competition.metric, parts=competition.parts)
         return FoldData(competition, prepared.stores, prepared.folds, metric, prepared.samples)
 
     return make
 
 
 def recipe_of(weights: Path, kind: str, *changes: str) -> Recipe:
-    loss = {"labels": "ce", "planes": "bce", "values": "huber"}[kind]
+    loss = {"labels": "ce", "planes": "bce", "values": "huber", "each": "ce"}[kind]
     settings = [f"loss.terms={{{loss}=1}}"]
     settings += [
         f"model.weights={weights}",
@@ -127,6 +138,33 @@ def test_learns_and_predicts_from_its_checkpoint_as_out_of_fold(
     rows = [data.stores.images.row[id] for id in kept["id"]]
     found = np.stack([values for _, values in predictor.stream(data.images(recipe), rows, 4)])
     np.testing.assert_allclose(found, kept.drop("id").to_numpy(), atol=5e-3)
+
+
+@pytest.mark.parametrize("learner", ["linear", "lightgbm"])
+def test_several_targets_are_learnt_one_by_one(learner: str) -> None:
+    """As each alone: the logits of a target belong under its own softmax."""
+    rng, outputs = np.random.default_rng(0), [slice(0, 3), slice(3, 5)]
+    targets = np.concatenate([np.eye(n, dtype=np.float32)[rng.integers(0, n, 200)] for n in (3, 2)], axis=1)
+    features = (targets @ rng.normal(0, 1, (5, 6)) + rng.normal(0, 1, (200, 6))).astype(np.float32)
+
+    def logits(y: np.ndarray, parts: list[slice]) -> np.ndarray:
+        kind = LinearLearner if learner == "linear" else BoostedTrees
+        model: Any = SimpleNamespace(learner=kind(6, y.shape[1]), config=ModelConfig(learner_seeds=2))
+        fit(model, Rows(features, y, np.arange(200)), "labels", 0, parts)
+        return np.asarray(model.learner(torch.from_numpy(features)).detach())
+
+    found = logits(targets, outputs)
+    for of in outputs:
+        np.testing.assert_array_equal(found[:, of], logits(targets[:, of], []))
+
+
+def test_the_loss_of_several_targets_is_the_mean_of_theirs(
+    data_of: Callable[[str], FoldData], weights: Path, tmp_path: Path
+) -> None:
+    data = data_of("each")
+    run = run_fold(data, recipe_of(weights, "each"), 0, 0, tmp_path / "attempt")
+    assert run.score > 0.9
+    assert 0 < pl.read_csv(run.folder / "history.csv")["loss"][0] < 0.2  # one softmax over all is never below log(2)
 
 
 def test_features_are_computed_once_for_all_folds_and_learners(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,18 @@ from podium.data.geometry import mask_at
 from podium.data.store import Store
 from podium.errors import ConfigError, LedgerError, PodiumError
 from podium.ledger.fitted import read_fitted, settled
-from podium.metrics import Measured, get_metric
+from podium.metrics import METRICS, Measured, get_metric, of_each
 from podium.readback import draw_pictures, read_details, read_gains
 from podium.recipe import PredictConfig, Recipe
 from podium.training import fitting as module
 from podium.training.check import check_recipe
 from podium.training.evaluate import evaluate
 from podium.training.fitting import Fitter, Tuning
-from podium.training.grids import best_on, candidates
+from podium.training.fold_run import FoldData
+from podium.training.grids import START, best_on, candidates
 from podium.training.kept import Kept
 from podium.training.levels import only_cuts
-from podium.training.tasks import create_task
+from podium.training.tasks import Values, create_task
 from podium.workspace import Workspace
 from task_drawing import SPECS, metric_of
 
@@ -49,7 +51,7 @@ class OnArrays:
         return self.task.recipe.predict.with_overrides(dict(values))
 
     def best(self, key: str, start: Any, use: np.ndarray) -> dict[str, Any]:
-        tried = [] if key == "cuts" else candidates(key, self.task, None, {})  # type: ignore[arg-type]
+        tried = [] if key == "cuts" else candidates(key, self.task, None, [])  # type: ignore[arg-type]
         return best_on(self, key, start, tried, use)
 
     def score(self, values: dict[str, Any], use: np.ndarray) -> float:
@@ -246,6 +248,55 @@ def test_every_task_is_tuned_by_its_own_keys(task: str, changes: list[str], tmp_
     assert child.verdict is not None
     assert set(read_fitted(child.folder)) == set(child.recipe.predict.tuned)
     assert len(child.runs) == 2
+
+
+def test_the_temperature_of_several_targets_is_of_their_own_log_losses() -> None:
+    rng, outputs = np.random.default_rng(0), [slice(0, 3), slice(3, 5)]
+    logits = rng.normal(0, 2, (400, 5))
+    shares = [np.exp(logits[:, of]) / np.exp(logits[:, of]).sum(1, keepdims=True) for of in outputs]
+    truth = np.concatenate([[rng.multinomial(1, p) for p in share] for share in shares], axis=1)
+    sharp = np.concatenate([s**3 / (s**3).sum(1, keepdims=True) for s in shares], axis=1)
+    tunes, everyone = OnArrays("several targets", sharp, truth, "predict.temperature=tuned"), np.arange(400)
+    found = tunes.best("temperature", {"temperature": 1.0}, everyone)
+    metric = of_each(METRICS["log_loss"], tunes.task.competition.parts)
+
+    def loss(temperature: float) -> float:
+        config = tunes.with_values({"temperature": temperature})
+        return tunes.measured(config).take(everyone).score(metric)
+
+    tried: list[Any] = candidates("temperature", tunes.task, None, [])  # type: ignore[arg-type]
+    assert loss(found["temperature"]) == min(loss(one["temperature"]) for one in tried)
+    assert 2 < found["temperature"] < 4
+
+
+def test_what_is_tried_for_a_fold_is_not_read_off_its_own_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = drawn_space(tmp_path, "number", 12, k=2)
+    baseline, data = draw_attempt(space, "baseline", 1.0), data_of(space)
+    assert isinstance(data.truth, Values)
+    targets = data.truth.targets.copy()
+    targets[data.stores.images.row[data.folds.validation(0)[0]]] = 1e6
+    monkeypatch.setattr(FoldData, "truth", Values(targets))
+    tuning = Tuning.of_runs(data, baseline.recipe.with_overrides(["predict.clip=tuned"]), baseline.runs)
+    tried: list[float] = []
+
+    def first(tunes: Any, key: str, values: Any, few: Any, use: Any) -> dict[str, Any]:
+        tried.append(max(one["clip"][1] for one in few))
+        return {}
+
+    monkeypatch.setattr(module, "best_on", first)
+    for but in (0, 1, None):
+        tuning.fit(but)
+    assert tried[0] < 1e6
+    assert tried[1] == tried[2] == 1e6
+
+
+def test_cut_points_begin_with_the_ratings_of_the_samples_that_they_are_fitted_on() -> None:
+    competition = Competition.from_tree({"name": "x", **SPECS["number"], "metric": "quadratic_kappa"})
+    task = create_task(competition, metric_of(competition), Recipe())
+    data: Any = SimpleNamespace(truth=Values(np.array([[9.0], [1.0], [2.0], [3.0]])))
+    assert START["cuts"](task, data, [1, 2, 3]) == {"cuts": [1.5, 2.5], "lowest": 1}
 
 
 def test_objects_are_flooded_once_for_all_smallest_areas_and_folds(

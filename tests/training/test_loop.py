@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ import torch
 from podium.config import read_toml
 from podium.data.store import Store
 from podium.errors import TrainingError
-from podium.recipe import Recipe
-from podium.training import loop
+from podium.models import create_model
+from podium.recipe import ModelConfig, OptimConfig, Recipe
+from podium.training import fold_run, loop
 from podium.training.budget import Budget
 from podium.training.fold_run import FoldData, run_fold
 from podium.training.tasks import Task
@@ -131,6 +134,20 @@ def test_auto_batch_is_found_and_written_down(
     assert "batches of 2: a sample takes" in capsys.readouterr().err
 
 
+def test_a_resumed_training_has_the_batches_it_began_with(
+    fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = iter([4, 2])  # other memory is free by then
+    monkeypatch.setattr(fold_run, "auto_batch", lambda *_: next(sizes))
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Choice, "finish", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            run(fold_data, tmp_path, "train.batch_size=auto", "train.epochs=1")
+    assert (
+        read_toml(run(fold_data, tmp_path, "train.batch_size=auto", "train.epochs=1") / "run.toml")["batch_size"] == 4
+    )
+
+
 @pytest.mark.parametrize("how", ["last", "best", "loss", "top3"])
 def test_the_checkpoint_that_was_chosen_predicts(how: str, fold_data: FoldData, tmp_path: Path) -> None:
     folder = run(fold_data, tmp_path, f"train.checkpoint={how}", "train.epochs=6")
@@ -151,6 +168,34 @@ def test_the_checkpoint_that_was_chosen_predicts(how: str, fold_data: FoldData, 
     score = read_toml(folder / "run.toml")["score"]
     if how in ("best", "last"):
         assert score == pytest.approx(history["score"].max() if how == "best" else history["score"][-1], abs=1e-9)
+
+
+@pytest.mark.parametrize("gone", [1, 3])
+def test_a_mean_of_the_best_three_outlives_a_kill_while_or_after_its_parts_are_deleted(
+    gone: int, fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        original, deleted = Path.unlink, list[str]()
+
+        def unlink(self: Path, *args: Any, **given: Any) -> None:
+            if (self.parent / "top3.pt").exists() and self.name.startswith("epoch"):
+                if len(deleted) == gone:
+                    raise Killed
+                deleted.append(self.name)
+            original(self, *args, **given)
+
+        def predict(*args: Any) -> None:
+            raise Killed
+
+        patch.setattr(Path, "unlink", unlink)
+        patch.setattr(fold_run, "predict_out_of_fold", predict)
+        with pytest.raises(Killed):
+            run(fold_data, tmp_path, "train.checkpoint=top3", "train.epochs=3")
+    whole = loaded(tmp_path / "fold0-seed0", "top3.pt")
+    folder = run(fold_data, tmp_path, "train.checkpoint=top3", "train.epochs=3")
+    assert same(loaded(folder, "top3.pt")["model"], whole["model"])
+    assert whole["epochs"] == [1, 2, 3]
+    assert not list(folder.glob("epoch*.pt"))
 
 
 def test_the_validation_loss_counts_every_sample_once_and_alike(fold_data: FoldData, tmp_path: Path) -> None:
@@ -175,6 +220,57 @@ def test_stops_when_nothing_gets_better(fold_data: FoldData, tmp_path: Path) -> 
     history = pl.read_csv(folder / "history.csv")
     assert len(history) < 50
     assert "stopped: no better dice in 2 epochs" in (folder / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("where", ["finish", "_validate"])
+def test_killed_at_the_very_end_of_an_epoch_it_goes_on_as_if_nothing_had_happened(
+    where: str, fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an early stop; and in the last validation, where the last step had just been saved."""
+    stops = ["train.early_stop=1", "train.epochs=3"]
+    changes = [*(stops if where == "finish" else ["train.epochs=2"]), "train.save_every=1e-9"]
+    monkeypatch.setattr(loop, "CHECK", 1)
+    if where == "finish":  # never better than at first
+        monkeypatch.setattr(loop.Training, "_validate", lambda self, *, last: (1 / self.done.epoch, None))
+    whole = run(fold_data, tmp_path / "whole", *changes)
+    with monkeypatch.context() as patch:
+        validated: list[int] = []
+
+        def killed(self: Any, *args: Any, **given: Any) -> Any:
+            validated.append(1)
+            if where == "finish" or len(validated) == 2:
+                raise Killed
+            return original(self, *args, **given)
+
+        owner: Any = loop.Choice if where == "finish" else loop.Training
+        original = getattr(owner, where)
+        patch.setattr(owner, where, killed)
+        with pytest.raises(Killed):
+            run(fold_data, tmp_path / "killed", *changes)
+    resumed = run(fold_data, tmp_path / "killed", *changes)
+    read = partial(pl.read_csv, columns=["epoch", "lr", "loss", "score"])
+    assert read(resumed / "history.csv").equals(read(whole / "history.csv"))
+    assert len(read(whole / "history.csv")) == 2
+    assert same(loaded(resumed)["model"], loaded(whole)["model"])
+
+
+@pytest.mark.parametrize("how", ["best", "loss", "top3"])
+def test_without_any_score_there_is_nothing_to_choose_and_the_error_says_what_to_do(
+    how: str, fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop.Training, "_validate", lambda self, *, last: (math.nan, math.nan))
+    with pytest.raises(TrainingError, match=rf"was nan in every epoch(.|\n)*checkpoint={how}(.|\n)*checkpoint=last"):
+        run(fold_data, tmp_path, f"train.checkpoint={how}", "train.epochs=1")
+
+
+def test_an_epoch_without_a_score_is_not_the_best(
+    fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = {1: math.nan, 2: 0.5, 3: 0.4}
+    monkeypatch.setattr(loop.Training, "_validate", lambda self, *, last: (scores[self.done.epoch], None))
+    folder = run(fold_data, tmp_path, "train.epochs=9", "train.early_stop=1")
+    facts = read_toml(folder / "run.toml")
+    assert (facts["best_epoch"], facts["epochs"]) == (2, 3)
 
 
 class Clock:
@@ -248,6 +344,76 @@ def test_the_worst_batch_is_trained_on_again_exactly_also_when_resumed(
     run(fold_data, tmp_path, "train.replay=4", "train.epochs=1")
     assert trained[4] == trained[1]
     assert len(trained) == 5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["phases=[{at=1, train={batch_size=8}}]", "train.epochs=3"],
+        ["sampling.by=hardness", "sampling.replacement=true", "train.epochs=2"],
+    ],
+)
+def test_a_batch_is_not_replayed_where_others_come_in_its_place(
+    changes: list[str], fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[int, ...]] = []
+    original = loop.Training._step_in_parts
+
+    def step(self: loop.Training, batch: Any, recipe: Recipe) -> Any:
+        trained.append(tuple(batch.rows.tolist()))
+        original(self, batch, recipe)
+        return torch.tensor({4: 9.0, 5: 2.0}.get(len(trained), 1.0))  # the worst of all: the last of the first epoch
+
+    monkeypatch.setattr(loop.Training, "_step_in_parts", step)
+    run(fold_data, tmp_path, "train.replay=6", *changes)
+    assert trained[6] == trained[4]
+
+
+def test_plateau_waits_in_epochs_from_where_its_phase_began(
+    fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def validate(self: loop.Training, *, last: bool) -> tuple[float | None, None]:
+        return None if self.done.epoch % 2 else 0.5, None
+
+    monkeypatch.setattr(loop.Training, "_validate", validate)
+    phase = "phases=[{at=2, schedule={name='plateau', patience=2, gamma=0.1}}]"
+    quick = ["train.epochs=8", "train.batch_size=16", "schedule.name=constant", "train.checkpoint=last"]
+    folder = run(fold_data, tmp_path, *quick, phase)
+    assert pl.read_csv(folder / "history.csv")["lr"].to_list() == pytest.approx([1e-2] * 6 + [1e-3] * 2)
+    assert loaded(folder)["done"]["begun"] == {0: 0, 2: 2}
+
+
+def test_compiling_is_thought_about_in_short_epochs_and_after_a_resume(
+    fold_data: FoldData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def think(self: loop.Training, pace: float) -> None:
+        assert pace > 0
+        asked.append((self.recipe.train.compile, self.done.epoch))
+        if self.done.epoch == 2:
+            raise Killed
+
+    monkeypatch.setattr(loop, "WARM_STEPS", 6)
+    monkeypatch.setattr(loop.Training, "_compile_if_it_pays", think)
+    changes = ["train.compile=always", "train.epochs=3"]  # of 4 steps
+    with pytest.raises(Killed):
+        run(fold_data, tmp_path, *changes)
+    run(fold_data, tmp_path, *changes)
+    assert asked == [("always", 2), ("always", 3)]
+
+
+def test_what_was_compiled_is_compiled_anew_where_several_devices_thaw() -> None:
+    model = create_model(ModelConfig(arch="ternausnet11", pretrained=False, width=0.125))
+    training = object.__new__(loop.Training)
+    vars(training).update(
+        optim=OptimConfig(freeze="encoder"), model=model, taken=30, ranks=SimpleNamespace(size=2),
+        fabric=SimpleNamespace(setup_module=lambda m: m),
+    )  # fmt: skip
+    training._use_optim(OptimConfig(freeze="encoder", lr=1e-4))
+    assert training.taken == 30
+    training._use_optim(OptimConfig())
+    assert training.taken == 0
 
 
 def test_a_training_with_replay_is_resumed_bit_equal(

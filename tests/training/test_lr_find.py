@@ -1,14 +1,18 @@
-"""The range test on losses whose answer is known, and its pictures."""
+"""The range test on losses whose answer is known, its steps on data, and its pictures."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
 from podium.errors import TrainingError
+from podium.recipe import Recipe
+from podium.training import lr_run
+from podium.training.fold_run import FoldData
 from podium.training.lr_find import DIVERGED, endless, judged, range_test, smoothed
 from podium.training.lr_plot import to_svg, to_text
 
@@ -81,6 +85,29 @@ def test_smoothing_shifts_nothing() -> None:
 def test_batches_without_end() -> None:
     batches = endless(lambda epoch: iter([epoch * 10, epoch * 10 + 1]))
     assert [next(batches) for _ in range(5)] == [10, 11, 20, 21, 30]
+
+
+def test_steps_are_those_of_the_training_in_batches_of_its_own_size_and_clipped(
+    fold_data: FoldData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sgd = [
+        "optim.name=sgd",
+        "optim.weight_decay=0",
+        "train.batch_size=auto",
+        "train.precision=fp32",
+        "model.width=0.25",
+        "model.depth=3",
+    ]
+
+    def losses(rate: float, *changes: str) -> list[float]:
+        monkeypatch.setattr(lr_run, "range_test", lambda step, **_: [step(rate) for _ in range(3)])
+        found: Any = lr_run.find_lr(fold_data, Recipe().with_overrides([*sgd, *changes]))
+        return list(found)
+
+    still, clipped = losses(0.0), losses(1.0, "train.clip_value=1e-12")
+    assert clipped == pytest.approx(still, abs=1e-5)
+    assert losses(1.0, "train.grad_clip=0.1", "train.clip_value=1e-12") == pytest.approx(still, abs=1e-5)
+    assert losses(1.0)[1:] != pytest.approx(still[1:], abs=1e-3)
 
 
 def test_pictures() -> None:

@@ -89,6 +89,18 @@ def test_scores_count_from_the_schedule_that_reads_them() -> None:
     assert course.lr(0.75, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]) == pytest.approx(0.1)
 
 
+def test_by_the_clock_scores_count_from_where_the_schedule_really_began() -> None:
+    tree: dict[str, Any] = {
+        "optim": {"lr": 1.0},
+        "train": {"epochs": 10, "time": "1h"},
+        "phases": [{"at": 4, "schedule": {"name": "plateau", "patience": 2}}],
+    }
+    course = Course(Recipe.from_tree(tree))
+    assert course.lr(0.75, [0.9, 0.8, 0.7], {0: 0, 4: 1}) == 1  # one epoch took 40 % of the time
+    assert course.lr(0.75, [0.9, 0.8, 0.7, 0.6], {0: 0, 4: 1}) == pytest.approx(0.1)
+    assert course.lr(0.75, [0.5] * 9, {0: 0}) == 1  # it begins within an epoch
+
+
 def test_a_phase_from_the_start_and_overrides(recipe: Recipe) -> None:
     small = Recipe.from_tree(
         {

@@ -11,6 +11,17 @@ def test_the_worst_since_the_last_time_comes_again() -> None:
     assert [replay.after(n, loss) for n, loss in enumerate(losses)] == [None, None, 1, None, None, 3, None, None, 6]
 
 
+def test_what_cannot_be_found_again_is_forgotten() -> None:
+    replay: Replay[int] = Replay(4)
+    replay.begin((0, 1))
+    replay.after(0, 9.0)
+    replay.begin((0, 1))
+    replay.after(1, 1.0)
+    replay.begin((0, 2))
+    replay.after(2, 3.0)
+    assert replay.after(3, 2.0) == 2
+
+
 def test_never() -> None:
     replay: Replay[int] = Replay(None)
     assert [replay.after(n, 1.0) for n in range(20)] == [None] * 20

@@ -146,6 +146,13 @@ def test_plateau_is_a_function_of_the_scores() -> None:
     assert rates == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
 
 
+def test_plateau_waits_for_epochs_also_where_not_all_are_validated() -> None:
+    schedule = create_schedule(ScheduleConfig.from_tree({"name": "plateau", "patience": 2, "gamma": 0.5}))
+    scores = [None, 0.1, None, 0.2, None, 0.2, None, None, 0.2]
+    rates = [schedule.at(0.5, scores[:n]) for n in range(len(scores) + 1)]
+    assert rates == [1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+
+
 @pytest.mark.parametrize("name", [n for n, s in SCHEDULES.items() if not s.own_warmup])
 def test_a_warmup_for_all(name: str) -> None:
     plain, warm = (values(name, warmup=w, **NEEDED.get(name, {})) for w in (None, 0.2))

@@ -10,12 +10,14 @@ import torch
 from torch.nn import functional as F
 
 from podium.data.competition import Competition
-from podium.errors import ConfigError, ModelError
+from podium.data.loader import Batch
+from podium.errors import ConfigError, ModelError, TrainingError
 from podium.metrics import get_metric
 from podium.models import create_model
 from podium.models.heads import LinearHead, OrdinalHead
 from podium.recipe import ModelConfig, Recipe
 from podium.training.check import check_recipe
+from podium.training.feed import Fed
 from podium.training.tasks import EachTask, create_task
 from task_drawing import SPECS, metric_of
 
@@ -45,6 +47,44 @@ def test_the_loss_is_the_weighted_mean_of_those_of_the_targets():
     torch.testing.assert_close(terms["ce"], each.mean())
 
 
+def test_weights_of_classes_are_of_all_targets_in_a_row():
+    weights = [1.0, 2.0, 4.0, 1.0, 3.0]
+    task = task_of(f"loss.options.ce.class_weights={weights}")
+    check_recipe(task.recipe, task)
+    task.loss(LOGITS, SimpleNamespace(targets=FLAGS))
+    each = []
+    for of, truth in ((slice(0, 3), [0, 2]), (slice(3, 5), [1, 1])):
+        w = torch.tensor(weights[of])[truth]
+        each.append(F.cross_entropy(LOGITS[:, of], torch.tensor(truth), reduction="none") * w * 2 / w.sum())
+    torch.testing.assert_close(task.each, (2 * each[0] + each[1]) / 3)
+    short = task_of("loss.options.ce.class_weights=[1, 2, 3]")
+    with pytest.raises(TrainingError, match="3 weights in 'class_weights' for 5 classes of all targets"):
+        check_recipe(short.recipe, short)
+
+
+def test_a_batch_of_classes_does_not_wait_for_the_device(monkeypatch):
+    """Whether it is a mixture is known on the host; and either way of saying one class gives the same losses."""
+    competition = Competition.from_tree({"name": "x", **SPECS["one class"]})
+    terms = "{ce=1, focal=1, ohem=1}"
+    options = ["loss.options.ce.smoothing=0.1", "loss.options.ce.class_weights=[1, 2, 3]", f"loss.terms={terms}"]
+    task = create_task(competition, metric_of(competition), Recipe().with_overrides(options))
+    logits, flags = torch.randn(6, 3), np.eye(3, dtype=np.float32)[[0, 1, 2, 2, 1, 0]]
+    batch = Batch(np.arange(6), np.zeros((6, 4, 4, 3), np.uint8), None, flags)
+    fed = [Fed(batch.rows, logits, logits, torch.from_numpy(flags), unmixed=known) for known in (True, False)]
+    assert batch.unmixed
+    assert fed[0].part(slice(0, 2)).unmixed
+    assert not Batch(batch.rows, batch.images, None, flags * 0.9 + 0.1 / 3).unmixed
+
+    def waits(self):
+        raise AssertionError("it waits")
+
+    monkeypatch.setattr(torch.Tensor, "__bool__", waits)
+    losses = [task.loss(logits, one)[0] for one in fed]
+    monkeypatch.undo()
+    torch.testing.assert_close(*losses)
+    torch.testing.assert_close(losses[0], task.loss(logits, batch)[0])
+
+
 def test_probabilities_of_each_target_sum_to_one_and_temperature_keeps_them_so():
     probs = task_of().probs(LOGITS)
     torch.testing.assert_close(probs[:, :3], LOGITS[:, :3].softmax(1))
@@ -52,6 +92,14 @@ def test_probabilities_of_each_target_sum_to_one_and_temperature_keeps_them_so()
     cool = task_of("predict.temperature=2").adjusted(probs.numpy())
     np.testing.assert_allclose(cool[:, 3:], (LOGITS[:, 3:] / 2).softmax(1).numpy(), atol=1e-6)
     np.testing.assert_allclose(cool[:, :3].sum(1), 1)
+
+
+def test_a_target_whose_score_is_undefined_does_not_count():
+    metric = metric_of(Competition.from_tree(SPEC | {"metric": "auc"}))
+    flags = np.array([[1, 0, 0, 0, 1], [0, 1, 0, 0, 1], [0, 0, 1, 0, 1]])  # all of them lit: no auc
+    probs = np.array([[0.8, 0.1, 0.1, 0.5, 0.5], [0.1, 0.8, 0.1, 0.5, 0.5], [0.6, 0.1, 0.3, 0.5, 0.5]])
+    assert metric.score(flags, probs) == get_metric("auc").score(flags[:, :3].argmax(1), probs[:, :3])
+    assert np.isnan(metric.score(flags[:1], probs[:1]))
 
 
 def test_the_metric_is_the_weighted_mean_over_the_targets():

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from podium.config import write_toml
+from podium.data.competition import Competition
 from podium.data.loader import TrainLoader
 from podium.data.ready import Prepared, make_ready
 from podium.data.store import Store
@@ -22,7 +23,7 @@ from podium.recipe import Recipe
 from podium.training.check import check_recipe, check_trainable
 from podium.training.fold_run import FoldData, run_fold
 from podium.training.tasks import MaskTask, TableTask, Values, create_task
-from task_drawing import TASKS, draw_task, metric_of
+from task_drawing import SPECS, TASKS, draw_task, metric_of
 
 DENSE = ("class map", "overlapping", "objects")
 LOSS = {
@@ -51,6 +52,16 @@ def recipe_of(task: str, epochs: int = 12) -> Recipe:
     loss = LOSS.get(task) or ("{bce=1, dice=1}" if task in DENSE else "{huber=1}")
     plain = ["augment.colour=0", "augment.scale=0", "optim.lr=5e-3", "train.batch_size=4", "train.precision=fp32"]
     return Recipe().with_overrides([*model, f"loss.terms={loss}", *plain, f"train.epochs={epochs}"])
+
+
+def test_logarithms_of_what_has_none_are_refused() -> None:
+    competition = Competition.from_tree({"name": "x", **SPECS["number"]})
+    recipe = recipe_of("number").with_overrides(["train.target=log"])
+    task = create_task(competition, metric_of(competition), recipe)
+    assert isinstance(task, TableTask)
+    task.fit(Values(np.array([[0.0], [3.0], [-0.5]]), [()] * 3))
+    with pytest.raises(ConfigError, match=r"go down to -1(.|\n)*above -1"):
+        task.fit(Values(np.array([[0.0], [3.0], [-1.0]]), [()] * 3))
 
 
 class Game:

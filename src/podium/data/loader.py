@@ -56,6 +56,11 @@ class Batch:
     second: NDArray[np.uint8] | None = None
     shares: NDArray[np.float32] | None = None
 
+    @property
+    def unmixed(self) -> bool:
+        """Whether every sample has a target of 1: where a table says one class of several, nothing is a mixture."""
+        return self.targets is not None and bool((self.targets.max(axis=1) == 1).all())
+
     def part(self, which: slice) -> Batch:
         """Some of its samples, sharing memory."""
         rest = (None if a is None else a[which] for a in (self.masks, self.targets, self.inputs))

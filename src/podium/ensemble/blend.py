@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from podium.config import write_toml
 from podium.data.competition import Competition
 from podium.data.ready import Prepared
-from podium.ensemble.combine import Boost, Combiner, Mean, Stack
+from podium.ensemble.combine import Boost, Combiner, Each, Mean, Stack
 from podium.ensemble.fit import WEIGHTS, Deciding, Fitted, Weights, fit
 from podium.ensemble.ground import Blended, Ground, folds_differ
 from podium.ensemble.members import Member, find_members
@@ -114,7 +114,10 @@ class Blend:
 
 
 def weights_of(combiner: Combiner) -> list[float] | None:
-    """The weights of members; None of trees."""
+    """The weights of members, the mean over several targets; None of trees."""
+    if isinstance(combiner, Each):
+        found = [weights_of(one) for one in combiner.combiners]
+        return None if None in found else [float(w) for w in np.mean(np.array(found, float), axis=0)]
     if isinstance(combiner, Mean):
         return [float(s) for s in combiner.shares / combiner.shares.sum()]
     return None if isinstance(combiner, Boost) else [float(w) for w in getattr(combiner, "weights", [])]

@@ -176,6 +176,27 @@ class Boost:
         return np.stack([_probability(m, x) for m in self.models], axis=1)
 
 
+@dataclass(frozen=True)
+class Each:
+    """A combiner for each of several targets, of which every sample has one class: its outputs still sum to 1.
+
+    Attributes:
+        outputs: Of each target.
+    """
+
+    outputs: list[slice]
+    combiners: list[Stack | Boost]
+
+    @classmethod
+    def fit(cls, kind: type[Stack | Boost], outputs: Sequence[slice], values: Floats, target: Floats) -> Each:
+        """One for each target, of what is predicted for it: ``values`` (M, N, outputs), ``target`` (N, outputs)."""
+        return cls(list(outputs), [kind.fit("labels", values[:, :, of], target[:, of]) for of in outputs])
+
+    def __call__(self, values: Floats) -> Floats:
+        each = zip(self.outputs, self.combiners, strict=True)
+        return np.concatenate([combiner(values[:, :, of]) for of, combiner in each], axis=1)
+
+
 def _probability(model: Any, x: Floats) -> Floats:
     """Of a label's being there; of one that always or never is, just that."""
     found = np.asarray(model.predict_proba(x), np.float64)

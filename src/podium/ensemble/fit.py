@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from podium.ensemble.combine import Boost, Combiner, Mean, Stack
+from podium.ensemble.combine import Boost, Combiner, Each, Mean, Stack
 from podium.ensemble.ground import Blended, Ground, targets_of
 from podium.ensemble.map_pixels import MapMix
 from podium.ensemble.mixes import Mix, SlowMix, ValueMix
@@ -21,7 +21,6 @@ from podium.errors import ConfigError
 from podium.metrics import Measured, Metric
 from podium.recipe import PredictConfig
 from podium.training.fitting import Tuning
-from podium.training.losses import Kind
 from podium.training.tasks import MaskTask, TableTask
 from podium.training.tasks.masks import TIDYING
 
@@ -112,9 +111,11 @@ def _fitter(
             assert isinstance(ground.task, MaskTask)
             return pixels.stack(ground.task, use)
         assert isinstance(mix, ValueMix)
-        kind: Kind = "planes" if mix.task.competition.parts else mix.task.kind
-        target = targets_of(mix.task, mix.truth[use])
-        return (Stack if how == "stack" else Boost).fit(kind, mix.values[:, use], target)
+        values, target = mix.values[:, use], targets_of(mix.task, mix.truth[use])
+        kind: type[Stack | Boost] = Stack if how == "stack" else Boost
+        if parts := mix.task.competition.parts:
+            return Each.fit(kind, [part.outputs for part in parts], values, target)
+        return kind.fit(mix.task.kind, values, target)
 
     ways: dict[str, Callable[[Any, int | None], Combiner]] = {
         "equal": lambda use, but: Mean(equal(mix.members)),

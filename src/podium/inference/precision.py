@@ -12,6 +12,7 @@ from torch import Tensor
 from podium.inference.sources import TestSet
 from podium.training.device import device_name
 from podium.training.evaluate import Predictor
+from podium.training.tasks import Task
 
 FEW = 4
 """Images that are compared."""
@@ -26,7 +27,8 @@ class Compared:
 
     Attributes:
         mean, most: Differences of probabilities; of numbers, against their size.
-        changed: Share of pixels, or of samples, that are decided otherwise at 0.5; None where numbers are predicted.
+        changed: Share of decisions about pixels, or samples, that are others: which class, or whether one of several is
+            there; None where numbers are predicted.
         finite: Whether half precision gave numbers at all.
     """
 
@@ -66,11 +68,15 @@ def compare(predictor: Predictor, test: TestSet, rows: Sequence[int]) -> Compare
     finite = bool(torch.isfinite(half).all())
     numbers = predictor.task.kind == "values"
     gap = (half - full).abs() / (full.abs().clamp(min=1e-6) if numbers else 1.0)
-    changed = None if numbers or not finite else float((_sides(half) != _sides(full)).float().mean())
+    task = predictor.task
+    changed = None if numbers or not finite else float((_sides(half, task) != _sides(full, task)).float().mean())
     name = device_name(predictor.fabric).rpartition(", ")[2]
     return Compared(len(few), float(gap.mean()), float(gap.max()), changed, finite, name)
 
 
-def _sides(probs: Tensor) -> Tensor:
-    """What is decided of probabilities: the class of one in (N, classes, …), or which of several are there."""
-    return probs > 0.5 if probs.shape[1] == 1 else probs.argmax(1)
+def _sides(probs: Tensor, task: Task) -> Tensor:
+    """What is decided of (N, outputs, …): the class, or one of each of several targets; or which outputs are there."""
+    if task.kind != "labels":
+        return probs > 0.5
+    parts = task.competition.parts
+    return torch.stack([probs[:, p.outputs].argmax(1) for p in parts], 1) if parts else probs.argmax(1)

@@ -6,7 +6,7 @@ from podium.metrics.instances import hits
 from podium.metrics.measured import Measured
 from podium.metrics.multiclass import confusion
 from podium.metrics.overlap import Counts
-from podium.metrics.registry import METRICS, Kind, Metric, get_metric
+from podium.metrics.registry import METRICS, Kind, Metric, get_metric, of_each
 
 __all__ = [
     "METRICS",
@@ -21,4 +21,5 @@ __all__ = [
     "confusion",
     "get_metric",
     "hits",
+    "of_each",
 ]

@@ -205,21 +205,35 @@ class Columns(Protocol):
         """All sum to 1."""
 
 
+def weighted_mean(values: Floats, weights: Floats) -> Any:
+    """The mean over the first axis of what is a number, by ``weights``; NaN where nothing is."""
+    known = ~np.isnan(values)
+    shares = np.where(known, weights.reshape(-1, *[1] * (values.ndim - 1)), 0.0)
+    total = shares.sum(axis=0)
+    found = (np.where(known, values, 0.0) * shares).sum(axis=0) / np.where(total > 0, total, np.nan)
+    return found if found.ndim else float(found)
+
+
 def of_each(metric: Metric, parts: Sequence[Columns]) -> Metric:
     """A metric of tables as the weighted mean over several targets, each of one class.
 
     Truth, 0 and 1, and predicted probabilities are (N, outputs); the columns of a part are the classes of one target.
+    A target whose score is undefined, as an auc is where a class is absent, does not count.
     """
     if metric.kind != "table":
         raise ConfigError(
-            f"the metric '{metric.name}' is of {metric.kind}, and there are several targets of a table", where="metric"
+            f"the metric '{metric.name}' is of {metric.kind}, and there are several targets of a table",
+            where="metric",
+            expected="one of: " + ", ".join(sorted(name for name, m in METRICS.items() if m.kind == "table")),
         )
 
     def mean(function: Callable[..., Any], truth: Any, predicted: Any) -> Any:
         if np.shape(truth) != np.shape(predicted) or np.ndim(truth) != 2:
             raise DataError(f"truth of shape {np.shape(truth)}, prediction of shape {np.shape(predicted)}")
         both = [(np.asarray(truth)[:, p.outputs].argmax(axis=1), np.asarray(predicted)[:, p.outputs]) for p in parts]
-        return sum(p.weight * function(*given) for p, given in zip(parts, both, strict=True))
+        values = np.stack([np.asarray(function(*given), float) for given in both])
+        weights = np.array([p.weight for p in parts])
+        return weighted_mean(values, weights)
 
     return replace(
         metric,

@@ -132,7 +132,7 @@ class BoostedTrees(nn.Module):
     """Ensembles of LightGBM: the mean of their raw scores. They are kept as text in the state dict.
 
     Attributes:
-        models: For each seed, the ensembles of the outputs: one for all classes, or one an output.
+        models: For each seed, the ensembles of the outputs: one for all classes (of each target), or one an output.
     """
 
     def __init__(self, features: int, outputs: int) -> None:

@@ -110,6 +110,8 @@ class TrainConfig(Config):
             raise ValueError("time = a second at least")
         if self.checkpoint == "snapshots" and self.time is not None:
             raise ValueError('epochs, not time, beside checkpoint = "snapshots"')
+        if self.checkpoint == "snapshots" and self.early_stop is not None:
+            raise ValueError('checkpoint = "snapshots" without early_stop: they are of the end of every cycle')
         if self.ema is not None and self.swa is not None:
             raise ValueError("ema or swa, not both")
         return self

@@ -78,15 +78,8 @@ class Average:
             self._mean[name].copy_(state["mean"][name])
 
 
-def create_average(config: TrainConfig, model: nn.Module, state: dict[str, Any] | None = None) -> Average | None:
-    """The average that `[train]` asks for, of a model on its device; None if it asks for none.
-
-    Args:
-        state: What a killed training had of it.
-    """
+def create_average(config: TrainConfig, model: nn.Module) -> Average | None:
+    """The average that `[train]` asks for, of a model on its device; None if it asks for none."""
     if config.ema is None and config.swa is None:
         return None
-    average = Average(model, config.ema, config.swa or 0.0)
-    if state:
-        average.load_state(state)
-    return average
+    return Average(model, config.ema, config.swa or 0.0)

@@ -12,15 +12,16 @@ from torch import nn
 from podium.config import difference
 from podium.data.order import epoch_size
 from podium.errors import ConfigError, DataError
-from podium.metrics import METRICS, Kind, Metric
+from podium.metrics import METRICS, Kind, Metric, of_each
 from podium.models import create_model
 from podium.progress import counted
 from podium.recipe import PredictConfig, Recipe
 from podium.training.device import count_devices, create_fabric
-from podium.training.losses import create_loss
+from podium.training.losses import LOSSES, Loss, create_loss
 from podium.training.optim import create_optimizer
 from podium.training.phases import Course
 from podium.training.tasks import ClassMapTask, MaskTask, ObjectsTask, TableTask, Task
+from podium.training.unread import check_read
 
 
 def check_recipe(recipe: Recipe, task: Task | None = None) -> nn.Module:
@@ -46,15 +47,35 @@ def check_recipe(recipe: Recipe, task: Task | None = None) -> nn.Module:
         _check_table(recipe, task)
         _check_rules(recipe, task)
         check_predict(recipe, task)
+        check_read(recipe, task)
     course = Course(recipe)
     for stage in course.stages:
         create_optimizer(stage.recipe.optim, model)
-        create_loss(stage.recipe.loss, task.kind if task else "planes", tuple(getattr(model, "auxiliary_weights", ())))
+        auxiliary = tuple(getattr(model, "auxiliary_weights", ()))
+        loss = create_loss(stage.recipe.loss, task.kind if task else "planes", auxiliary)
+        if task:
+            _try(loss, task)
     if recipe.train.checkpoint == "snapshots":
         _check_cycles(course)
     create_fabric(recipe.train.precision)
     check_shares(recipe, count_devices(recipe.train.devices))
     return model
+
+
+def _try(loss: Loss, task: Task) -> None:
+    """Compute each of podium's own losses once, of nothing: options that do not fit the classes are found now.
+
+    Raises:
+        TrainingError: for such an option.
+    """
+    known = Loss([term for term in loss.terms if term.name in LOSSES], task.kind)
+    if not known.terms:
+        return
+    shape = (32, 32) if task.dense else ()
+    for outputs in [part.outputs for part in task.competition.parts] or [slice(0, task.outputs)]:
+        logits = torch.zeros(2, outputs.stop - outputs.start, *shape)
+        target = torch.zeros(2, *shape, dtype=torch.long) if task.kind == "labels" else torch.zeros_like(logits)
+        known.of_outputs(outputs, task.outputs)(logits, target)
 
 
 def _check_cycles(course: Course) -> None:
@@ -111,7 +132,7 @@ def check_trainable(task: Task, where: Path) -> None:
         raise ConfigError(
             f"the metric '{task.metric.name}' cannot judge {described(task)}",
             where=where,
-            expected="one of: " + ", ".join(sorted(name for name, m in METRICS.items() if _fits(task, m))),
+            expected="one of: " + ", ".join(sorted(name for name, m in METRICS.items() if _fits(task, _of(task, m)))),
             remedy="set metric in competition.toml",
         )
     if task.dense and task.competition.data.views:
@@ -121,6 +142,12 @@ def check_trainable(task: Task, where: Path) -> None:
             expected="one image a mask",
             remedy="name one of the views in data.train_images, and leave data.views out",
         )
+
+
+def _of(task: Task, metric: Metric) -> Metric:
+    """The metric as it is of several targets, where there are."""
+    parts = task.competition.parts
+    return of_each(metric, parts) if parts and metric.kind == "table" else metric
 
 
 def described(task: Task) -> str:

@@ -63,14 +63,20 @@ class Choice:
             for path in set(self.folder.glob("epoch*.pt")) - {self._path(e) for e in done.candidates}:
                 path.unlink()
 
+    def possible(self, done: Trained) -> bool:
+        """Whether there is anything to choose from: none of the epochs has a score that is a number otherwise."""
+        return not self._most or bool(done.candidates)
+
     def finish(self, done: Trained) -> list[Path]:
         """Make the chosen checkpoint and give its path; of snapshots there may be several."""
         if self.how == "top3" and done.candidates:
-            states = [checkpoint.load(self._path(epoch)) for epoch in sorted(done.candidates)]
-            model = mean_weights([state["model"] for state in states])
-            checkpoint.save(self._file, {**states[-1], "model": model, "epochs": sorted(done.candidates)})
-            for epoch in done.candidates:
-                self._path(epoch).unlink()
+            files = [self._path(epoch) for epoch in sorted(done.candidates)]
+            if all(file.exists() for file in files):  # else a kill came while they were deleted: the mean is whole
+                states = [checkpoint.load(file) for file in files]
+                model = mean_weights([state["model"] for state in states])
+                checkpoint.save(self._file, {**states[-1], "model": model, "epochs": sorted(done.candidates)})
+            for file in files:
+                file.unlink(missing_ok=True)
         return chosen(self.folder, self.how)
 
     @property

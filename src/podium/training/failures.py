@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from podium.errors import TrainingError
 from podium.recipe import Recipe
+from podium.training.state import Epoch
 
 
 def finite(total: float, epoch: int, recipe: Recipe) -> float:
@@ -45,6 +47,19 @@ def too_large(error: BaseException) -> TrainingError:
         f"memory does not hold one sample: {str(error).splitlines()[0][:120]}",
         expected="a smaller network or input",
         remedy="input.train_crop=256, or a smaller input.size, model.width=0.5, or train.precision=bf16",
+    )
+
+
+def nothing_to_choose(how: str, metric: str, history: Sequence[Epoch]) -> TrainingError:
+    """The error for a training none of whose epochs has a score, or a validation loss, that is a number."""
+    values = [e.val_loss if how == "loss" else e.score for e in history]
+    seen = ", ".join(sorted({f"{value:g}" for value in values if value is not None})) or "never computed"
+    return TrainingError(
+        f"{'the validation loss' if how == 'loss' else metric} of the validation fold was {seen} in every epoch, so "
+        f"train.checkpoint={how} has nothing to choose by",
+        expected="a finite number in one epoch at least",
+        remedy="train.checkpoint=last; or another metric, where this one is undefined: a fold without a class has no "
+        "auc, and stratified folds have all of them",
     )
 
 

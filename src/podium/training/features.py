@@ -172,11 +172,13 @@ def fit_features(
     if table.inputs is not None:
         features = np.hstack([features, table.inputs[each]])
     codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    rows = Rows(features, table.targets[each], codes[each])
-    fit(model, rows, "planes" if task.competition.parts else task.kind, seed)
+    rows, parts = Rows(features, table.targets[each], codes[each]), task.competition.parts
+    fit(model, rows, task.kind, seed, [part.outputs for part in parts])
     with torch.inference_mode():
         out = model.learner(torch.from_numpy(features).to(next(model.encoder.parameters()).device)).cpu().numpy()
-    return mean_loss(out, rows.targets, task.kind)
+    if not parts:
+        return mean_loss(out, rows.targets, task.kind)
+    return sum(p.weight * mean_loss(out[:, p.outputs], rows.targets[:, p.outputs], task.kind) for p in parts)
 
 
 class FeaturePredictor(Predictor):

@@ -8,7 +8,7 @@ that lies on the device.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class Fed:
         rows: Of the samples in the store, (N,), on the host.
         images: (N, C, H, W), normalised, channels last.
         masks, targets, inputs, second, shares: As `Batch` has them.
+        unmixed: See `Batch`; known here without waiting for the device.
     """
 
     rows: NDArray[np.int64]
@@ -42,6 +43,7 @@ class Fed:
     inputs: Tensor | None = None
     second: Tensor | None = None
     shares: Tensor | None = None
+    unmixed: bool = field(default=False, kw_only=True)
 
     def tensors(self) -> list[Tensor]:
         """All that lies on the device."""
@@ -51,7 +53,7 @@ class Fed:
     def part(self, which: slice) -> Fed:
         """Some of its samples, sharing memory."""
         rest = (None if a is None else a[which] for a in (self.targets, self.inputs, self.second, self.shares))
-        return Fed(self.rows[which], self.images[which], self.masks[which], *rest)
+        return Fed(self.rows[which], self.images[which], self.masks[which], *rest, unmixed=self.unmixed)
 
 
 class Feed:
@@ -141,7 +143,8 @@ class Feed:
 
     def _copied(self, batch: Batch) -> Fed:
         assert batch.masks is not None
-        return Fed(batch.rows, self.normalize(batch.images), self._there(batch.masks), *self._values(batch))
+        images, masks = self.normalize(batch.images), self._there(batch.masks)
+        return Fed(batch.rows, images, masks, *self._values(batch), unmixed=batch.unmixed)
 
     def _there(self, array: Any) -> Tensor:
         return torch.from_numpy(array).to(self.device, non_blocking=True)
@@ -166,7 +169,8 @@ class Feed:
             if self.loader.table is None:
                 places = gather.Places(mask_at[n], shapes, starts, steps, borders[n, 1])
                 masks[n] = gather.masks(source, places, windows.outside, windows.size)
-        return Fed(windows.batch.rows, self.normalize.of(images), masks, *self._values(windows.batch))
+        batch = windows.batch
+        return Fed(batch.rows, self.normalize.of(images), masks, *self._values(batch), unmixed=batch.unmixed)
 
 
 def _pinned(shape: tuple[int, ...]) -> Pixels:

@@ -153,11 +153,12 @@ class Tuning:
             but: The fold whose samples are left out.
         """
         tunes, tuned, values = But(self, but), self.config.tuned, dict[str, Any]()
+        rows = [row for fold, own in zip(self._folds, self._rows, strict=True) if fold != but for row in own]
         for key in tuned:
-            values |= START[key](self.task, self.data)
+            values |= START[key](self.task, self.data, rows)
         use = np.arange(int(np.count_nonzero(self.fold != but)) if but is not None else len(self.fold))
         for key in tuned:
-            values |= best_on(tunes, key, values, candidates(key, self.task, self.data, values), use)
+            values |= best_on(tunes, key, values, candidates(key, self.task, self.data, rows), use)
         return values
 
     def with_values(self, values: Mapping[str, Any]) -> PredictConfig:
@@ -205,7 +206,7 @@ def _areas_at_once(task: MaskTask | TableTask, config: PredictConfig, data: Fold
     """The smallest areas of objects that one watershed is measured under; none where they are not tuned."""
     if not (isinstance(task, ObjectsTask) and task.metric.kind == "instances" and "min_area" in config.tuned):
         return []
-    return [one["min_area"] for one in candidates("min_area", task, data, {})]
+    return [one["min_area"] for one in candidates("min_area", task, data, [])]
 
 
 class Fitter:

@@ -57,6 +57,7 @@ from podium.training.pseudo import Labelling
 from podium.training.ranks import Ranks
 from podium.training.resident import loaders, shared
 from podium.training.setting import Setting
+from podium.training.state import as_begun
 from podium.training.sync_norm import with_sync_norm
 from podium.training.tasks import TableTask, Task, Values, create_task
 from podium.training.unused import unused_parameters
@@ -214,6 +215,7 @@ def _train_fold(
             fabric, model, task, table, sources, images, train_rows, groups, score_of, folder, mixed
         )
     else:
+        recipe = as_begun(folder, recipe)
         recipe = with_batch(recipe, fabric, model, task, partial(make_loader, train_rows), label, ranks)
         if ranks.size > 1:
             check_shares(recipe, ranks.size)

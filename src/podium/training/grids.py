@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from podium.metrics import METRICS, Measured, Metric
+from podium.metrics import METRICS, Measured, Metric, of_each
 from podium.recipe import PredictConfig
 from podium.training.fold_run import FoldData
 from podium.training.tasks import MaskTask, NumbersTask, ObjectsTask, PlanesTask, TableTask
@@ -17,6 +17,7 @@ from podium.training.tasks.masks import SMALLEST_OBJECT
 Task = MaskTask | TableTask
 Values = dict[str, Any]
 Ints = NDArray[np.intp]
+Rows = Sequence[int]
 
 EVEN = 1e-9
 """Scores this near to each other are equal; of equals the value nearest to the default is taken."""
@@ -43,31 +44,31 @@ class Tunes(Protocol):
         """[predict] with these values in the place of "tuned"."""
 
 
-def _levels(data: FoldData, task: Task) -> list[float]:
+def _levels(data: FoldData, task: Task, rows: Rows) -> list[float]:
     return [round(0.05 * n, 2) for n in range(1, 20)]
 
 
-def _rims(data: FoldData, task: Task) -> list[float]:
+def _rims(data: FoldData, task: Task, rows: Rows) -> list[float]:
     return [round(0.1 * n, 1) for n in range(1, 10)]
 
 
-def _peaks(data: FoldData, task: Task) -> list[float]:
+def _peaks(data: FoldData, task: Task, rows: Rows) -> list[float]:
     return [0.01, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98]
 
 
-def _presences(data: FoldData, task: Task) -> list[float]:
+def _presences(data: FoldData, task: Task, rows: Rows) -> list[float]:
     return [0.0, 0.01, 0.02, *(round(0.05 * n, 2) for n in range(1, 20)), 0.98, 0.99]
 
 
-def _smooths(data: FoldData, task: Task) -> list[float]:
+def _smooths(data: FoldData, task: Task, rows: Rows) -> list[float]:
     return [0.0, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
 
 
-def _temperatures(data: FoldData, task: Task) -> list[float]:
+def _temperatures(data: FoldData, task: Task, rows: Rows) -> list[float]:
     return [round(float(t), 3) for t in np.exp(np.linspace(np.log(0.25), np.log(8), 61))] + [1.0]
 
 
-def _areas(data: FoldData, task: Task) -> list[int]:
+def _areas(data: FoldData, task: Task, rows: Rows) -> list[int]:
     truth = data.truth
     shapes = np.asarray(getattr(truth, "shapes", np.zeros((1, 2))))
     most = 0.05 * float(np.median(shapes[:, 0].astype(np.float64) * shapes[:, 1]))
@@ -75,14 +76,20 @@ def _areas(data: FoldData, task: Task) -> list[int]:
     return [first, *(area for area in AREAS if first < area <= most)]
 
 
-def _clips(data: FoldData, task: Task) -> list[list[float]]:
+def _clips(data: FoldData, task: Task, rows: Rows) -> list[list[float]]:
     assert isinstance(task, NumbersTask)
-    truth = np.asarray(task.truth(getattr(data.truth, "targets")), np.float64)  # noqa: B009 - a Store has none
+    truth = _numbers(task, data, rows).astype(np.float64)
     lows, highs = np.quantile(truth, [0, 0.01, 0.02, 0.05]), np.quantile(truth, [1, 0.99, 0.98, 0.95])
     return [[float(low), float(high)] for low in lows for high in highs if low <= high]
 
 
-_GRIDS: dict[str, Callable[[FoldData, Task], Sequence[Any]]] = {
+def _numbers(task: NumbersTask, data: FoldData, rows: Rows) -> NDArray[Any]:
+    """The true values of some items of the stores: never of the samples that are scored with what is found."""
+    targets = getattr(data.truth, "targets")  # noqa: B009 - a Store has none
+    return np.asarray(task.truth(targets[rows]))
+
+
+_GRIDS: dict[str, Callable[[FoldData, Task, Rows], Sequence[Any]]] = {
     "threshold": _levels,
     "rim": _rims,
     "empty_peak": _peaks,
@@ -95,38 +102,42 @@ _GRIDS: dict[str, Callable[[FoldData, Task], Sequence[Any]]] = {
 }
 
 
-def _ratings(task: Task, data: FoldData) -> tuple[int, int]:
-    """The lowest and the highest rating of the training samples."""
+def _ratings(task: Task, data: FoldData, rows: Rows) -> tuple[int, int]:
+    """The lowest and the highest rating of some samples."""
     assert isinstance(task, NumbersTask)
-    truth = np.asarray(task.truth(getattr(data.truth, "targets")))  # noqa: B009 - a Store has none
+    truth = _numbers(task, data, rows)
     return int(truth.min()), int(truth.max())
 
 
-def _halves(task: Task, data: FoldData) -> Values:
-    low, high = _ratings(task, data)
+def _halves(task: Task, data: FoldData, rows: Rows) -> Values:
+    low, high = _ratings(task, data, rows)
     return {"cuts": [r + 0.5 for r in range(low, max(high, low + 1))], "lowest": low}
 
 
-START: dict[str, Callable[[Task, FoldData], Values]] = {
-    "threshold": lambda task, data: {"threshold": 0.5},
-    "rim": lambda task, data: {"rim": 0.5},
-    "empty_peak": lambda task, data: {"empty_peak": 0.01},
-    "smooth": lambda task, data: {"smooth": 0.0},
-    "temperature": lambda task, data: {"temperature": 1.0},
-    "min_area": lambda task, data: {"min_area": _areas(data, task)[0]},
-    "empty_area": lambda task, data: {"empty_area": 1},
-    "empty_below": lambda task, data: {"empty_below": 0.0},
-    "clip": lambda task, data: {"clip": _clips(data, task)[0]},
+START: dict[str, Callable[[Task, FoldData, Rows], Values]] = {
+    "threshold": lambda task, data, rows: {"threshold": 0.5},
+    "rim": lambda task, data, rows: {"rim": 0.5},
+    "empty_peak": lambda task, data, rows: {"empty_peak": 0.01},
+    "smooth": lambda task, data, rows: {"smooth": 0.0},
+    "temperature": lambda task, data, rows: {"temperature": 1.0},
+    "min_area": lambda task, data, rows: {"min_area": _areas(data, task, rows)[0]},
+    "empty_area": lambda task, data, rows: {"empty_area": 1},
+    "empty_below": lambda task, data, rows: {"empty_below": 0.0},
+    "clip": lambda task, data, rows: {"clip": _clips(data, task, rows)[0]},
     "cuts": _halves,
 }
 """What each key begins with: what it is by default."""
 
 
-def candidates(key: str, task: Task, data: FoldData, values: Values) -> list[Values]:
-    """The values to try for a key; of cut points none, they are moved one by one."""
+def candidates(key: str, task: Task, data: FoldData, rows: Rows) -> list[Values]:
+    """The values to try for a key; of cut points none, they are moved one by one.
+
+    Args:
+        rows: Of the samples that they are fitted on, in the stores.
+    """
     if key == "cuts":
         return []
-    return [{key: value} for value in _GRIDS[key](data, task)]
+    return [{key: value} for value in _GRIDS[key](data, task, rows)]
 
 
 def best_on(tunes: Tunes, key: str, values: Values, tried: Sequence[Values], use: Ints) -> Values:
@@ -138,7 +149,8 @@ def best_on(tunes: Tunes, key: str, values: Values, tried: Sequence[Values], use
     if key == "cuts":
         return _best_cuts(tunes, values, use)
     if key == "temperature":  # the order of classes stays, so that most metrics do not see it
-        return _best(tunes, values, tried, use, METRICS["log_loss"])
+        parts, plain = tunes.task.competition.parts, METRICS["log_loss"]
+        return _best(tunes, values, tried, use, of_each(plain, parts) if parts else plain)
     classes = tunes.task.outputs
     apart = isinstance(tunes.task, PlanesTask) and classes > 1  # each class is scored by itself
     if apart and key in ("threshold", "min_area", "empty_area", "empty_below"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,27 +52,43 @@ class Rows:
     groups: NDArray[np.int64]
 
 
-def fit(model: FrozenFeatures, rows: Rows, kind: Kind, seed: int) -> None:
+def fit(model: FrozenFeatures, rows: Rows, kind: Kind, seed: int, parts: Sequence[slice] = ()) -> None:
     """Fit the learner of a model, by `model.learner`.
 
     Args:
         kind: Of the task: planes, labels or values.
         seed: Of the boosted trees.
+        parts: The outputs of each of several targets, which are learnt one by one; none: there is one.
     """
+    each = [Rows(rows.features, rows.targets[:, of], rows.groups) for of in parts or [slice(None)]]
     if isinstance(model.learner, LinearLearner):
-        _fit_linear(model.learner, rows, kind)
+        _fit_linear(model.learner, each, kind)
     else:
         assert isinstance(model.learner, BoostedTrees)
         model.learner.models = [
-            _boosted(rows, kind, seed + n, model.learner.outputs) for n in range(model.config.learner_seeds)
+            [trees for part in each for trees in _boosted(part, kind, seed + n)]
+            for n in range(model.config.learner_seeds)
         ]
 
 
-def _fit_linear(learner: LinearLearner, rows: Rows, kind: Kind) -> None:
-    """Ridge or logistic regression, its strength chosen on a third of the groups left out."""
-    mean, sd = rows.features.mean(0), rows.features.std(0)
+def _fit_linear(learner: LinearLearner, each: Sequence[Rows], kind: Kind) -> None:
+    """Ridge or logistic regression on standardised features, of the targets of each of ``each``."""
+    features = each[0].features
+    mean, sd = features.mean(0), features.std(0)
     sd = np.where(sd > 1e-6, sd, 1).astype(np.float32)
-    x = (rows.features - mean) / sd
+    x = (features - mean) / sd
+    found = [_fitted(x, rows, kind) for rows in each]
+    weight, bias = (np.concatenate(values) for values in zip(*found, strict=True))
+    with torch.no_grad():
+        for tensor, values in (
+            *((learner.mean, mean), (learner.sd, sd)),
+            *((learner.linear.weight, weight), (learner.linear.bias, bias)),
+        ):
+            tensor.copy_(torch.from_numpy(np.asarray(values, np.float32)))
+
+
+def _fitted(x: Floats, rows: Rows, kind: Kind) -> tuple[Floats, Floats]:
+    """Weights and biases of standardised features, the strength chosen on a third of the groups left out."""
     outside = rows.groups % 3 == 0
     strength = UNTRIED
     if outside.any() and not outside.all() and _all_known(rows.targets[~outside], kind):
@@ -80,14 +97,8 @@ def _fit_linear(learner: LinearLearner, rows: Rows, kind: Kind) -> None:
             for s in STRENGTHS
         ]
         strength = STRENGTHS[int(np.argmin(errors))]
-    weight, bias = _solve(x, rows.targets, kind, strength)
     say(f"  linear model on {x.shape[1]} features of {len(x)} rows, strength {strength:g}")
-    with torch.no_grad():
-        for tensor, values in (
-            *((learner.mean, mean), (learner.sd, sd)),
-            *((learner.linear.weight, weight), (learner.linear.bias, bias)),
-        ):
-            tensor.copy_(torch.from_numpy(np.asarray(values, np.float32)))
+    return _solve(x, rows.targets, kind, strength)
 
 
 def _all_known(targets: Floats, kind: Kind) -> bool:
@@ -139,9 +150,9 @@ def mean_loss(out: NDArray[Any], y: NDArray[Any], kind: Kind) -> float:
     return float((np.logaddexp.reduce(out, axis=1) - (out * y).sum(1)).mean())
 
 
-def _boosted(rows: Rows, kind: Kind, seed: int, outputs: int) -> list[Any]:
+def _boosted(rows: Rows, kind: Kind, seed: int) -> list[Any]:
     """One ensemble for all classes, or one an output."""
-    library = lightgbm()
+    library, outputs = lightgbm(), rows.targets.shape[1]
     settings = TREES | {"seed": seed}
     if kind == "labels":
         data = library.Dataset(rows.features, rows.targets.argmax(1))

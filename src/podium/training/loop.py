@@ -17,8 +17,9 @@ from podium.training import checkpoint, state
 from podium.training.averaging import create_average
 from podium.training.budget import Budget
 from podium.training.choice import Choice
+from podium.training.clipping import Scale, clip, clips_scaled
 from podium.training.compiling import compiled_if_it_pays
-from podium.training.failures import MemoryRanOut, finite, no_time, too_large
+from podium.training.failures import MemoryRanOut, finite, no_time, nothing_to_choose, too_large
 from podium.training.feed import Fed, Feed
 from podium.training.memory import is_out_of_memory, parts
 from podium.training.optim import create_optimizer, forget, freeze, hold_still, is_due, same_optimizer, set_lr
@@ -56,15 +57,16 @@ class Training:
         self.setting, self.recipe, self.model = setting, recipe, setting.model
         self.fabric, self.task, self.metric, self.ranks = setting.fabric, setting.task, setting.metric, setting.ranks
         self.optim = state.optim_of(setting.folder, recipe.optim)
-        optimizer = create_optimizer(self.optim, self.model)
+        self.fused = not clips_scaled(self.fabric, recipe)
+        optimizer = create_optimizer(self.optim, self.model, fused=self.fused)
         self.network, self.optimizer = self.fabric.setup(self.model, optimizer)
         self.forward: Callable[..., Any] = self.network
         self.course = Course(recipe)
         self.choice = Choice(recipe.train.checkpoint, self.metric.better, setting.folder, self.course.cycle_ends())
         self.watcher = Watcher(self.metric.better, costly=recipe.augment.costly)
         self.done, kept = state.resume(setting.folder, self.model, self.optimizer, self.ranks.rank)
-        self.done.pieces = max(self.done.pieces, recipe.train.accumulate)
-        self.average = create_average(recipe.train, self.model, kept.get("average"))
+        self.done.pieces, self.done.batch_size = max(self.done.pieces, recipe.train.accumulate), recipe.train.batch_size
+        self.average = create_average(recipe.train, self.model)
         self.budget = Budget(
             recipe.train.epochs,
             recipe.train.seconds,
@@ -76,33 +78,34 @@ class Training:
         )
         self.saved, self.saved_at = time.monotonic(), len(self.done.history) if kept else -1
         self.hardness = create_hardness(self.ranks) if recipe.sampling.by == "hardness" else None
-        if self.hardness and kept:
-            self.hardness.load_state(kept["hardness"])
         self.replay = Replay[tuple[int, int]](recipe.train.replay) if recipe.train.replay else None
-        if self.replay and kept:
-            self.replay.load_state(kept["replay"])
+        self.parts = state.taken_up(
+            kept, average=self.average, hardness=self.hardness, replay=self.replay, scale=Scale(self.fabric)
+        )
         self.threads = create_threads(recipe.train.seconds is not None, self.fabric.device.type)
-        self.stage, self.relieved = cast(Stage | None, None), False
+        self.stage, self.relieved, self.taken = cast(Stage | None, None), False, 0
         self.feed: Feed
         if kept:
             say(f"  {setting.label}: going on after epoch {len(self.done.history)}, batch {self.done.step}")
 
     def run(self) -> Trained:
         """Epochs until the budget is spent."""
-        over = self._enter_epoch()
+        over = self._enter_epoch() or self._stops_early()
         if over and not self.done.history and not self.done.step:
             raise no_time(self.recipe, self.budget.elapsed)
-        while not over:
-            loss, lr, started, seen, waited = self._train_epoch()
+        while not over or self.done.step:  # an epoch that a kill left open is closed
+            loss, started, seen, waited = self._train_epoch()
             trained_for = time.monotonic() - started
             over = self.budget.over(self.done.epoch)
             score, val_loss = self._validate(last=over)
             row = (seen / trained_for, waited / trained_for, time.monotonic() - started)
-            epoch = Epoch(self.done.epoch, lr, loss, score, val_loss, *row)
+            epoch = Epoch(self.done.epoch, self.done.lr, loss, score, val_loss, *row)
             over = self._close_epoch(epoch, over)
             over = over or self._enter_epoch()
         if self.saved_at != len(self.done.history):  # by the clock, an epoch may turn out to be the last after it
             self._save()
+        if not self.ranks.by_first(lambda: self.choice.possible(self.done)):
+            raise nothing_to_choose(self.recipe.train.checkpoint, self.metric.name, self.done.history)
         files = self.ranks.by_first(lambda: self.choice.finish(self.done))
         checkpoint.load_weights(files[-1], self.model, self.fabric.device)
         return self.done
@@ -114,6 +117,7 @@ class Training:
             loader = self.setting.loader(stage.recipe)
             self.feed = Feed(loader, self.fabric.device, stage.recipe.input.normalize, warp=self.relieved)
             self.stage = stage
+            self.done.begun.setdefault(stage.schedule_start, len(self.done.history))
             self.task.use(stage.recipe)
             self._use_optim(stage.recipe.optim)
         return self.budget.over(self.done.position(len(self.feed)))
@@ -121,33 +125,36 @@ class Training:
     def _use_optim(self, config: OptimConfig) -> None:
         """Go on with other settings of the optimiser, with its state if they allow that."""
         if not same_optimizer(self.optim, config):
-            self.optimizer = self.fabric.setup_optimizers(create_optimizer(config, self.model))
+            self.optimizer = self.fabric.setup_optimizers(create_optimizer(config, self.model, fused=self.fused))
         freeze(self.model, config)
         if self.ranks.size > 1 and config.freeze != self.optim.freeze:  # what is averaged is what is trained
             self.forward = self.network = self.fabric.setup_module(self.model)
+            self.taken = 0  # what was compiled was of the wrapper before
         self.optim = config
 
-    def _train_epoch(self) -> tuple[float, float, float, int, float]:
-        """Mean loss, last lr, when it began, images seen, and seconds that it waited for them."""
+    def _train_epoch(self) -> tuple[float, float, int, float]:
+        """Mean loss, when it began, images seen, and seconds that it waited for them."""
         assert self.stage is not None
         done, steps, recipe = self.done, len(self.feed), self.stage.recipe
-        scores = [e.score if self.metric.greater_is_better else -e.score for e in done.history if e.score is not None]
+        scores = done.scores(greater_is_better=self.metric.greater_is_better)
         total = torch.tensor(done.total if self.ranks.first else 0.0, device=self.fabric.device)
-        seen, waited, lr = 0, 0.0, 0.0
+        seen, waited = 0, 0.0
         self.network.train()
         hold_still(self.model)
         if done.step == 0 and is_due(recipe.optim, done.epoch):
             forget(self.optimizer)
+        if self.replay:
+            self.replay.begin((self.stage.start, done.epoch if self.hardness else 0))
         if self.hardness:
             if done.step == 0:
                 self.hardness.begin_epoch()
             self.feed.loader.weights = self.hardness.weights(self.feed.loader.rows, recipe.sampling.power)
-        asked = started = time.monotonic()
+        asked, first = (started := time.monotonic()), done.step
         for batch in self.feed.epoch(self.setting.seed, done.epoch, skip=done.step):
             waited += time.monotonic() - asked
             self.ranks.tick(often=recipe.train.seconds is not None, step=done.step)
-            lr = self.course.lr(self.budget.done(done.position(steps), steps), scores)
-            set_lr(self.optimizer, lr)
+            done.lr = self.course.lr(self.budget.done(done.position(steps), steps), scores, done.begun)
+            set_lr(self.optimizer, done.lr)
             begun = time.monotonic()
             loss = self._step(batch, recipe)
             self.threads.took(time.monotonic() - begun)
@@ -160,8 +167,9 @@ class Training:
             done.step += 1
             if done.step == min(WARM_STEPS, steps) and done.epoch == 1:
                 self.setting.paced(self.ranks.size * seen / (time.monotonic() - started))
-            if done.step == WARM_STEPS and done.epoch == 1:
-                self._compile_if_it_pays((time.monotonic() - started) / WARM_STEPS)
+            self.taken += 1
+            if self.taken == WARM_STEPS:
+                self._compile_if_it_pays((time.monotonic() - started) / (done.step - first))
             if done.step % CHECK == 0:
                 done.total = finite(self.ranks.sum(total)[0], self.done.epoch, self.recipe)
                 total.fill_(done.total if self.ranks.first else 0.0)  # as after a resume
@@ -171,7 +179,7 @@ class Training:
                 break
             asked = time.monotonic()
         whole, all_seen = self.ranks.sum(total, seen)
-        return finite(whole, self.done.epoch, self.recipe) / max(1, done.step), lr, started, round(all_seen), waited
+        return finite(whole, self.done.epoch, self.recipe) / max(1, done.step), started, round(all_seen), waited
 
     def _step(self, batch: Fed, recipe: Recipe) -> Tensor:
         """One step of the optimiser; where memory runs out, in twice as many parts. Returns the batch's loss."""
@@ -204,10 +212,7 @@ class Training:
             if self.hardness:
                 self.hardness.update(some.rows, self.task.each.cpu().numpy())
             loss += mean.detach() * share
-        if recipe.train.grad_clip:
-            self.fabric.clip_gradients(self.network, self.optimizer, max_norm=recipe.train.grad_clip)
-        if recipe.train.clip_value:
-            self.fabric.clip_gradients(self.network, self.optimizer, clip_val=recipe.train.clip_value)
+        clip(self.fabric, self.network, self.optimizer, recipe.train)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return loss
@@ -239,8 +244,9 @@ class Training:
         done, metric, better = self.done, self.metric, False
         done.history.append(epoch)
         done.step, done.total = 0, 0.0
-        if epoch.score is not None and (done.best_epoch == 0 or metric.better(epoch.score, done.best_score)):
-            done.best_epoch, done.best_score, better = epoch.epoch, epoch.score, True
+        score = math.nan if epoch.score is None else epoch.score
+        if math.isfinite(score) and (done.best_epoch == 0 or metric.better(score, done.best_score)):
+            done.best_epoch, done.best_score, better = epoch.epoch, score, True
         if self.ranks.first:
             self.choice.offer(done, epoch, self._weights)
         over = over or self._stops_early()
@@ -258,7 +264,7 @@ class Training:
 
     def _stops_early(self) -> bool:
         patience, done = self.recipe.train.early_stop, self.done
-        if patience is None or done.best_epoch == 0 or len(done.history) - done.best_epoch < patience:
+        if patience is None or done.step or done.best_epoch == 0 or len(done.history) - done.best_epoch < patience:
             return False
         say(f"  {self.setting.label}: stopped: no better {self.metric.name} in {patience} epochs (train.early_stop)")
         return True
@@ -276,13 +282,7 @@ class Training:
     def _save(self) -> None:
         self.done.elapsed, self.saved = self.budget.elapsed - self.setting.spent, time.monotonic()
         extra = self._weights() if self.average else {"task": self.task.state()}
-        if self.replay:
-            extra["replay"] = self.replay.state()
-        if self.average:
-            extra["average"] = self.average.state()
-        extra["optim"] = self.optim.tree()
-        if self.hardness:
-            extra["hardness"] = self.hardness.state()
+        extra |= {"optim": self.optim.tree()} | {name: part.state() for name, part in self.parts.items()}
         rngs = self.ranks.gather(state.rng())
         if self.ranks.first:
             state.save(self.setting.folder, self.done, self.model, self.optimizer, extra, rngs)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from podium.data.loader import TrainLoader
 from podium.errors import ConfigError
 from podium.recipe import Recipe
+from podium.training.clipping import clip, clips_scaled
 from podium.training.device import Normalize, create_fabric, to_device
-from podium.training.fold_run import FoldData, derived_seed
+from podium.training.fold_run import FoldData, derived_seed, with_batch
 from podium.training.lr_find import RangeTest, endless, range_test
 from podium.training.optim import create_optimizer, hold_still, set_lr
 from podium.training.tasks import TableTask, Values, create_task
@@ -41,10 +44,11 @@ def find_lr(
         torch.manual_seed(seed)
         fabric = create_fabric(recipe.train.precision)
         model = to_device(task.create_model(), fabric)
-        network, optimizer = fabric.setup(model, create_optimizer(recipe.optim, model))
+        made = create_optimizer(recipe.optim, model, fused=not clips_scaled(fabric, recipe))
+        network, optimizer = fabric.setup(model, made)
         normalize = Normalize(recipe.input.normalize, fabric.device)
-        views = list(data.stores.views.values())
-        loader = TrainLoader(store, data.stores.masks, rows, recipe, table=table, views=views)
+        make = partial(TrainLoader, store, data.stores.masks, rows, table=table, views=list(data.stores.views.values()))
+        loader = make(with_batch(recipe, fabric, model, task, make, "lr-find"))
         batches = endless(lambda epoch: loader.epoch(seed, epoch))
         network.train()
         hold_still(model)
@@ -54,8 +58,7 @@ def find_lr(
             batch = next(batches)
             loss, _ = task.loss(network(normalize(batch.images), *task.inputs(batch, fabric.device)), batch)
             fabric.backward(loss)
-            if recipe.train.grad_clip:
-                fabric.clip_gradients(network, optimizer, max_norm=recipe.train.grad_clip)
+            clip(fabric, network, optimizer, recipe.train)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             return float(loss.detach())

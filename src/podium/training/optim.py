@@ -127,11 +127,14 @@ def _decay_apart(optimizer: optim.Optimizer) -> optim.Optimizer:
     return optimizer
 
 
-def create_optimizer(config: OptimConfig, model: nn.Module) -> optim.Optimizer:
+def create_optimizer(config: OptimConfig, model: nn.Module, *, fused: bool = True) -> optim.Optimizer:
     """The optimiser of a recipe over the trainable parameters of `model`, which is on its device already.
 
     `optim.freeze` is applied to the model first (see `freeze`). Weight decay is decoupled for adamw, radam, nadam, lion
     and adafactor, and an L2 term of the gradient for adam, sgd and rmsprop unless `optim.decoupled` says otherwise.
+
+    Args:
+        fused: Whether fused kernels may be used, where the device has them: not with `clipping.clips_scaled`.
 
     Raises:
         ConfigError: for a name that `OPTIMIZERS` lacks, a key that the optimiser ignores, or an encoder's setting
@@ -150,7 +153,7 @@ def create_optimizer(config: OptimConfig, model: nn.Module) -> optim.Optimizer:
     groups = parameter_groups(model, config)
     if not groups:
         raise TrainingError("the model has no trainable parameters", remedy="unfreeze a part of it")
-    fused = all(p.device.type in ("cpu", "cuda", "mps") for group in groups for p in group["params"])
+    fused &= all(p.device.type in ("cpu", "cuda", "mps") for group in groups for p in group["params"])
     optimizer = spec.build(groups, config, fused)
     freeze(model, config)
     return optimizer

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from podium.recipe import Recipe
-from podium.training.schedule import Schedule, create_schedule
+from podium.training.schedule import Schedule, Scores, create_schedule
 
 
 def phase_at(recipe: Recipe, epoch: int) -> Recipe:
@@ -65,17 +65,19 @@ class Course:
         """The stage that holds when the share ``done`` of the training is over, by epochs or by the clock."""
         return self.stage(min(int(done * self.epochs + 1e-9), self.epochs - 1) + 1)
 
-    def lr(self, done: float, scores: Sequence[float] = ()) -> float:
+    def lr(self, done: float, scores: Scores = (), begun: Mapping[int, int] | None = None) -> float:
         """The learning rate when the share ``done`` of the training is over, by steps or by the clock.
 
         Args:
             done: 0 before the first step, 1 before the last.
-            scores: Validation scores of all epochs so far, such that greater is better (plateau).
+            scores: Of all epochs so far (plateau).
+            begun: {`schedule_start`: epochs that were over when that schedule began}, where the clock rules.
         """
         position = min(max(done, 0.0), 1.0) * self.epochs
         stage = self.stage(min(int(position), self.epochs - 1) + 1)
         local = (position - stage.schedule_start) / (stage.schedule_end - stage.schedule_start)
-        return stage.recipe.optim.lr * stage.schedule.at(local, scores[stage.schedule_start :])
+        first = stage.schedule_start if begun is None else begun.get(stage.schedule_start, len(scores))
+        return stage.recipe.optim.lr * stage.schedule.at(local, scores[first:])
 
     def cycle_ends(self) -> list[int]:
         """Epochs (from 1) after which a cycle of the schedule is over, the last epoch among them: for snapshots.

@@ -16,6 +16,10 @@ START = 1 / 25
 """Where a warm-up begins."""
 
 
+Scores = Sequence[float | None]
+"""Validation scores, one an epoch, such that greater is better; None where an epoch was not validated."""
+
+
 @dataclass(frozen=True)
 class Moment:
     """When: what a schedule depends on.
@@ -23,12 +27,12 @@ class Moment:
     Attributes:
         done: Share of the schedule's time that is over: 0 at the first step, 1 at the last.
         epochs: Epochs that the schedule lasts; ``done * epochs`` are over.
-        scores: Validation scores of the epochs so far, such that greater is better.
+        scores: Of the epochs so far.
     """
 
     done: float
     epochs: float = 1.0
-    scores: Sequence[float] = ()
+    scores: Scores = ()
 
     @property
     def epoch(self) -> int:
@@ -165,15 +169,15 @@ def multistep(now: Moment, config: ScheduleConfig) -> float:
 def plateau(now: Moment, config: ScheduleConfig) -> float:
     """1, then multiplied by `gamma` (0.1) whenever the score has not become better for `patience` epochs.
 
-    A function of all scores so far: what a resumed training needs is in its history. NaN is not better.
+    Epochs count whether they were validated or not; only a validation shows that the score is no better. A function of
+    all scores so far: what a resumed training needs is in its history. NaN is not better.
     """
     best, waited, falls = -math.inf, 0, 0
     for score in now.scores:
-        if score > best:
+        waited += 1
+        if score is not None and score > best:
             best, waited = score, 0
-        else:
-            waited += 1
-        if waited == config.patience:
+        if score is not None and waited >= config.patience:
             falls, waited = falls + 1, 0
     return max(FLOOR, (config.gamma or 0.1) ** falls)
 
@@ -210,12 +214,12 @@ class Schedule:
     config: ScheduleConfig
     epochs: float
 
-    def at(self, done: float, scores: Sequence[float] = ()) -> float:
+    def at(self, done: float, scores: Scores = ()) -> float:
         """The multiplier, in [FLOOR, 1]; the ends hold beyond.
 
         Args:
             done: Share of the schedule's time that is over, by steps or by the clock.
-            scores: Of the epochs so far, such that greater is better (plateau).
+            scores: Of the epochs so far (plateau).
         """
         now = Moment(min(max(done, 0.0), 1.0), self.epochs, scores)
         value = self.spec.curve(now, self.config)

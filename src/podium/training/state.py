@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import polars as pl
 import torch
 from torch import Tensor, nn
 
 from podium.files import write_atomic
-from podium.recipe import OptimConfig
+from podium.recipe import OptimConfig, Recipe
 from podium.training import checkpoint
 
 
@@ -50,8 +50,11 @@ class Trained:
         best_epoch, best_score: Of the best validation by the metric; 0 before the first.
         step: Batches of the running epoch that are done.
         total: Sum of the running epoch's losses.
+        lr: Of the last step.
+        batch_size: Samples of a step.
         pieces: Parts that a batch is computed in, since memory ran out.
         elapsed: Seconds of the fold run so far.
+        begun: {epoch at which a schedule was to begin: epochs that were over when it did}; by the clock they differ.
         candidates: {epoch: value} of the checkpoints that are kept for the choice.
     """
 
@@ -60,14 +63,22 @@ class Trained:
     best_score: float = math.nan
     step: int = 0
     total: float = 0.0
+    lr: float = 0.0
+    batch_size: int | Literal["auto"] = "auto"
     pieces: int = 1
     elapsed: float = 0.0
+    begun: dict[int, int] = field(default_factory=dict)
     candidates: dict[int, float] = field(default_factory=dict)
 
     @property
     def epoch(self) -> int:
         """The running epoch, from 1."""
         return len(self.history) + 1
+
+    def scores(self, *, greater_is_better: bool) -> list[float | None]:
+        """Of each epoch, such that greater is better; None where it was not validated."""
+        sign = 1 if greater_is_better else -1
+        return [None if e.score is None else sign * e.score for e in self.history]
 
     def position(self, steps: int) -> float:
         """Epochs that are over, with their fraction."""
@@ -114,11 +125,35 @@ def resume(folder: Path, model: nn.Module, optimizer: Any, rank: int = 0) -> tup
     return Trained(**kept), state
 
 
+class Part(Protocol):
+    """What goes on where it was: an average, a memory of losses."""
+
+    def state(self) -> dict[str, Any]: ...
+    def load_state(self, state: dict[str, Any], /) -> None: ...
+
+
+def taken_up(kept: dict[str, Any], **parts: Part | None) -> dict[str, Part]:
+    """The parts that there are, each with what a killed training had ``kept`` of it."""
+    there = {name: part for name, part in parts.items() if part is not None}
+    for name, part in there.items():
+        if name in kept:
+            part.load_state(kept[name])
+    return there
+
+
 def optim_of(folder: Path, begun: OptimConfig) -> OptimConfig:
     """The settings of the optimiser whose state is in `last.pt`; ``begun`` where there is none."""
     if not (folder / "last.pt").exists():
         return begun
     return OptimConfig.from_tree(checkpoint.load(folder / "last.pt")["optim"])
+
+
+def as_begun(folder: Path, recipe: Recipe) -> Recipe:
+    """The recipe with as many samples a step as a killed training had found that memory holds, if it left that open."""
+    if recipe.train.batch_size != "auto" or not (folder / "last.pt").exists():
+        return recipe
+    found = checkpoint.load(folder / "last.pt")["done"].get("batch_size", "auto")
+    return recipe.with_overrides({"train": {"batch_size": found}})
 
 
 def rng() -> dict[str, Tensor]:

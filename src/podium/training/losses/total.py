@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,9 @@ from podium.recipe import DEFAULT_TERMS, LossConfig
 from podium.training.losses.case import IN_WORDS, Kind, make_case
 from podium.training.losses.own import own_loss
 from podium.training.losses.registry import LOSSES, LossFunction, fitting
+
+PER_CLASS = ("class_weights", "pos_weight")
+"""Options with one number for each output."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,20 @@ class Loss:
             self.each = each
         return total, parts
 
+    def of_outputs(self, outputs: slice, of: int) -> Loss:
+        """The loss of some of the outputs, those of one target of several, with their share of the classes' weights.
+
+        Args:
+            of: How many outputs there are in all.
+
+        Raises:
+            TrainingError: for weights that are not one for all or one for each output.
+        """
+        if outputs == slice(0, of):
+            return self
+        terms = [replace(t, options={k: _share(k, v, outputs, of) for k, v in t.options.items()}) for t in self.terms]
+        return Loss(terms, self.kind, self.auxiliary)
+
     def _sum(
         self, logits: Tensor, target: Tensor, weight: Tensor | None, samples: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -93,6 +110,19 @@ class Loss:
         total = torch.stack([term.share * means[term.name] for term in self.terms]).sum()
         self.each = torch.stack([term.share * found[term.name].detach() for term in self.terms]).sum(0)
         return total, {name: mean.detach() for name, mean in means.items()}
+
+
+def _share(name: str, value: Any, outputs: slice, of: int) -> Any:
+    """Of an option, what some of the outputs read."""
+    if name not in PER_CLASS or value is None or len(value) == 1:
+        return value
+    if len(value) != of:
+        raise TrainingError(
+            f"{len(value)} weights in '{name}' for {of} classes of all targets",
+            where="loss.options",
+            expected="one for each class of each target, in order",
+        )
+    return value[outputs]
 
 
 def resized(logits: Tensor, kind: Kind, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor | None]:

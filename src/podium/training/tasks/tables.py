@@ -18,6 +18,7 @@ from podium.data.loader import Batch, Table
 from podium.data.metadata import Metadata
 from podium.data.samples import Sample
 from podium.data.targets import class_order
+from podium.errors import ConfigError
 from podium.metrics import Metric
 from podium.recipe import TUNED, Recipe
 from podium.training.feed import Fed
@@ -69,7 +70,11 @@ class TableTask(Task):
         return self.metadata.width
 
     def fit(self, values: Values) -> None:
-        """Learn from the training samples alone: the categories and scales of the inputs."""
+        """Learn from the training samples alone: the categories and scales of the inputs, and of numbers.
+
+        Raises:
+            ConfigError: for logarithms of values that have none.
+        """
         self.metadata = Metadata.fit(self.competition.data.inputs, values.inputs)
 
     def state(self) -> dict[str, Any]:
@@ -125,7 +130,7 @@ class ClassesTask(TableTask):
 
     def target(self, batch: Batch | Fed, device: torch.device) -> tuple[Tensor, Tensor | None]:
         target = _targets(batch, device)
-        if self.kind == "labels" and bool((target.amax(1) == 1).all()):
+        if self.kind == "labels" and batch.unmixed:
             return target.argmax(1), None
         return target, None
 
@@ -177,9 +182,10 @@ class EachTask(LabelsTask):
         total, each = outputs.new_zeros(()), outputs.new_zeros(len(outputs))
         terms: dict[str, Tensor] = {}
         for part in self.competition.parts:
-            found, of = criterion(outputs[:, part.outputs], target[:, part.outputs])
-            assert criterion.each is not None
-            total, each = total + part.weight * found, each + part.weight * criterion.each
+            its = criterion.of_outputs(part.outputs, self.outputs)
+            found, of = its(outputs[:, part.outputs], target[:, part.outputs])
+            assert its.each is not None
+            total, each = total + part.weight * found, each + part.weight * its.each
             terms = {name: terms.get(name, 0) + part.weight * value for name, value in of.items()}
         criterion.each = each
         return total, terms
@@ -209,6 +215,13 @@ class NumbersTask(TableTask):
     def fit(self, values: Values) -> None:
         super().fit(values)
         targets, asked = values.targets, self.recipe.train.target
+        if asked == "log" and not (targets > -1).all():
+            raise ConfigError(
+                f"'train.target' is 'log', and the targets of the training samples go down to {targets.min():g}",
+                where="train.target",
+                expected="values above -1: log(1 + value) is learnt",
+                remedy="train.target=linear",
+            )
         self.log = asked == "log" or (asked == "auto" and self.metric.relative and bool((targets > -1).all()))
         scaled = self._scaled(targets)
         self.low, self.high = targets.min(0), targets.max(0)
