@@ -100,6 +100,9 @@ def test_what_is_tuned_of_objects_is_measured_as_in_a_submission(tmp_path: Path)
     chosen = done.config.tree()
     fixed = [f"predict.{key}={chosen[key]}" for key in ("threshold", "rim", "min_area") if key in chosen]
     assert space.blend(["0", "1"], "equal", fixed).score == pytest.approx(done.naive)
+    climbed = space.blend(["0", "1"], "hill-climb", keys)  # weights are looked for before anything is tuned
+    assert climbed.weights != []
+    assert climbed.config.tuned == []
 
 
 def test_fast_is_near(space: Workspace) -> None:

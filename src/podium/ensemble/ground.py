@@ -26,6 +26,7 @@ from podium.metrics import Measured
 from podium.progress import track
 from podium.training.evaluate import evaluate
 from podium.training.fold_run import FoldData
+from podium.training.grids import START
 from podium.training.tasks import ClassMapTask, MaskTask, NumbersTask, ObjectsTask, PlanesTask, TableTask, Values
 
 Array = NDArray[Any]
@@ -173,7 +174,14 @@ class Ground:
             return PixelMix(samples, self.levels, len(self.members), whole=not fast), survey
         if self._plain_map:
             return MapMix(samples, len(self.members)), survey
-        return SlowMix(len(self.members), self.measured), survey
+        return SlowMix(len(self.members), self._begun), survey
+
+    def _begun(self, combiner: Combiner) -> Measured:
+        """`measured` as weights are looked for: what is still to be tuned has the value that tuning begins with."""
+        config, values = self.task.recipe.predict, dict[str, Any]()
+        for key in config.tuned:
+            values |= START[key](self.task, self.data, self.rows)
+        return self.measured(combiner, self.task.with_predict(config.with_overrides(values)))
 
     @property
     def _plain(self) -> bool:
