@@ -244,3 +244,21 @@ def test_two_hundred_classes_take_no_time(tmp_path):
             (folder / f"img_{c}_{i}.jpg").write_bytes(b"x")
     competition = infer(tmp_path / "d", "n").competition
     assert len(competition.classes) == 200
+
+
+def test_paths_are_ids_rather_than_classes_that_are_names_of_other_images(tmp_path):
+    """As GTSRB: Train.csv has ClassId and Path, and Meta/ a picture of each class, called by its number."""
+    folder, lines = tmp_path / "d", ["Width,ClassId,Path"]
+    for i in range(60):
+        path = f"Train/{i % 5}/0000{i % 5}_{i:05}.png"
+        save(folder / path, np.zeros((8, 8, 3), np.uint8))
+        lines.append(f"{8 + i},{i % 5},{path}")
+    for k in range(5):
+        save(folder / f"Meta/{k}.png", np.zeros((8, 8, 3), np.uint8))
+    (folder / "Train.csv").write_text("\n".join(lines) + "\n")
+    (folder / "Meta.csv").write_text(
+        "Path,ClassId,ShapeId\n" + "".join(f"Meta/{k}.png,{k},{k % 2}\n" for k in range(5))
+    )
+    competition, found = inferred(folder)
+    assert len(found.train) == 60
+    assert len(competition.classes) == 5

@@ -138,13 +138,12 @@ def _of_rows(path: str, rows: LabelRows) -> LabelTable:
 def _id_column(table: pl.DataFrame, stems: set[str]) -> str | None:
     """The id column of a table of targets: file names with or without ending, or paths; each once."""
     found = id_column(table, stems)
-    if found is not None:
-        return found[0]
-    for name in table.columns:
+    best, most = (found[0], table[found[0]].head(300).n_unique()) if found is not None else (None, 0)
+    for name in table.columns:  # paths through several folders; with more ids than numbers that happen to be some
         values = [v for v in table[name].head(300).to_list() if v]
-        if values and sum(stem_of(v) in stems for v in values) * 2 > len(values):
-            return name
-    return None
+        if len(set(values)) > most and sum(stem_of(v) in stems for v in values) * 2 > len(values):
+            best, most = name, len(set(values))
+    return best
 
 
 def _views(table: pl.DataFrame, stems: set[str]) -> tuple[str, list[str]] | None:
