@@ -191,7 +191,7 @@ def data_wait(tiny: bool, folder: Path) -> Pair:
         """Of one epoch, which the two calls of a round share: what it took, with the waiting or without."""
         if not known:
             training.done.step, begun = 0, time.monotonic()
-            waited = training._train_epoch()[4]
+            waited = training._train_epoch()[3]
             known.append((time.monotonic() - begun, waited))
             whole, waited = known[0]
         else:

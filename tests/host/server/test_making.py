@@ -113,7 +113,7 @@ def leak_label_file(source, house):
         (leak_solution, "the solution itself is among the data"),
         (leak_mask, "an image beside that of the hidden sample"),
         (leak_row, "a table with 12 rows about hidden samples"),
-        (leak_tsv, "a text that says something of hidden samples"),
+        (leak_tsv, "a table with 11 rows about hidden samples"),
         (leak_txt, "a text that says something of hidden samples"),
         (leak_json, "a text that says something of hidden samples"),
         (leak_nested, "a text that says something of hidden samples"),

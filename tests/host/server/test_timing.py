@@ -21,7 +21,7 @@ PAGES = (
     *("/", "/c/cars", "/c/cars/leaderboard", "/c/cars/leaderboard/rows", "/c/cars/attempts", "/c/cars/submissions"),
     *("/c/cars/team", "/c/cars/leaderboard?private=true"),
 )
-VOLATILE = r'podium_\w+|(?<=name="csrf" value=")[^"]+|(?<=data-csrf=")[^"]+'
+VOLATILE = r'podium_[\w-]+|(?<=name="csrf" value=")[^"]+|(?<=data-csrf=")[^"]+'
 """A hint of a token, and the secret of a session."""
 
 
