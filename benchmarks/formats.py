@@ -10,7 +10,8 @@ import numpy as np
 from benchmarks.harness import Benchmark, Pair
 from benchmarks.scenes import car_mask
 from podium.formats import bits, rle
-from podium.formats.submission import SubmissionFormat, SubmissionWriter
+from podium.formats.submission import SubmissionFormat
+from podium.formats.submission_file import SubmissionWriter
 
 
 def pasted_encode(img):

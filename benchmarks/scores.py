@@ -10,7 +10,8 @@ from benchmarks.formats import pasted_decode
 from benchmarks.harness import Benchmark, Pair
 from benchmarks.scenes import car_mask, class_maps, nuclei
 from podium.formats import rle
-from podium.formats.submission import SubmissionFormat, SubmissionWriter
+from podium.formats.submission import SubmissionFormat
+from podium.formats.submission_file import SubmissionWriter
 from podium.host.grading import grade
 from podium.host.solution import Solution
 from podium.metrics import Counts, confusion, get_metric, hits

@@ -19,7 +19,8 @@ from drawing import tiny_competition
 from podium.config import emit_toml, merge
 from podium.data.competition import Competition
 from podium.formats import rle
-from podium.formats.submission import SubmissionFormat, SubmissionWriter
+from podium.formats.submission import SubmissionFormat
+from podium.formats.submission_file import SubmissionWriter
 from podium.host.server.host import CONFIG, Host
 from podium.host.server.making import install
 from podium.host.server.serving import server

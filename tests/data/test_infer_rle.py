@@ -11,7 +11,7 @@ from podium.data.samples import wanted_ids
 from podium.errors import DataError
 from podium.formats import masks, rle
 from podium.formats.preflight import inspect
-from podium.formats.submission import SubmissionWriter
+from podium.formats.submission_file import SubmissionWriter
 
 CLOUDS = ["Fish", "Flower", "Gravel", "Sugar"]
 

@@ -9,7 +9,7 @@ from infer_drawing import ONE, inferred, save, table
 from podium.data.infer.spelling import columns_of, combined_ids
 from podium.data.samples import wanted_ids
 from podium.formats.preflight import inspect
-from podium.formats.submission import SubmissionWriter, read_submission
+from podium.formats.submission_file import SubmissionWriter, read_submission
 
 TEST = [f"t{i}q" for i in range(9)]
 

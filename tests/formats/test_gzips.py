@@ -14,7 +14,8 @@ from podium.formats import gzips
 from podium.formats.bits import pack
 from podium.formats.gzips import GzipWriter
 from podium.formats.rle import encode
-from podium.formats.submission import SubmissionFormat, SubmissionWriter
+from podium.formats.submission import SubmissionFormat
+from podium.formats.submission_file import SubmissionWriter
 
 FMT = SubmissionFormat(id_column="img", value_column="rle_mask", id="{id}.jpg")
 

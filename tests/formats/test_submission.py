@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from podium.errors import DataError, PodiumError, SubmissionError
 from podium.formats.preflight import check, inspect
-from podium.formats.submission import SubmissionFormat, SubmissionWriter, read_submission
+from podium.formats.submission import SubmissionFormat
+from podium.formats.submission_file import SubmissionWriter, read_submission
 
 FMT = SubmissionFormat(id_column="img", value_column="rle_mask", id="{id}.jpg")
 IDS = ["a", "b", "c"]

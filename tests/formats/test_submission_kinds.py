@@ -12,7 +12,8 @@ from podium.errors import ConfigError, SubmissionError
 from podium.formats import rle
 from podium.formats.bits import pack
 from podium.formats.preflight import inspect
-from podium.formats.submission import SubmissionFormat, SubmissionWriter, read_submission
+from podium.formats.submission import SubmissionFormat
+from podium.formats.submission_file import SubmissionWriter, read_submission
 
 PROBS = SubmissionFormat(format="probs", value_columns=("cat", "dog"))
 NUMBERS = SubmissionFormat(format="values", value_columns=("x", "y"))

@@ -12,7 +12,8 @@ import pytest
 from drawing import tiny_competition
 from podium.errors import BoardError, BusyError, DataError, StorageError, SubmissionError
 from podium.formats import rle
-from podium.formats.submission import SubmissionFormat, SubmissionWriter
+from podium.formats.submission import SubmissionFormat
+from podium.formats.submission_file import SubmissionWriter
 from podium.host.board import LocalBoard
 from podium.host.grading import grade
 from podium.host.solution import read_solution, split_public, truth_format, write_solution

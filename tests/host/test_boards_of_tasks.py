@@ -10,7 +10,8 @@ import pytest
 from podium.data.samples import list_samples
 from podium.data.targets import class_order
 from podium.errors import SubmissionError
-from podium.formats.submission import SubmissionFormat, SubmissionWriter
+from podium.formats.submission import SubmissionFormat
+from podium.formats.submission_file import SubmissionWriter
 from podium.host.grading import Classes, grade
 from podium.host.hold_out import hold_out
 from podium.host.solution import read_solution, write_solution

@@ -7,7 +7,8 @@ import polars as pl
 
 from podium.formats import rle
 from podium.formats.preflight import inspect
-from podium.formats.submission import SubmissionFormat, SubmissionWriter
+from podium.formats.submission import SubmissionFormat
+from podium.formats.submission_file import SubmissionWriter
 from podium.ledger.likeness import Tally, unlike, validation_figures
 from podium.metrics import get_metric
 

@@ -21,7 +21,7 @@ from podium.ensemble.members import Member, Predictions, StoredPixels, StoredVal
 from podium.errors import DataError
 from podium.files import building, is_complete
 from podium.formats.mask_archive import MaskArchive
-from podium.formats.submission import SubmissionWriter
+from podium.formats.submission_file import SubmissionWriter
 from podium.inference.answers import Answer, answers_of_masks, answers_of_values, numbers_of_masks
 from podium.inference.sources import TestSet, open_test_images
 from podium.ledger.attempts import CODE, Attempt

@@ -23,7 +23,8 @@ from podium.data.targets import class_order, id_reader
 from podium.errors import DataError, PodiumError
 from podium.files import building, write_atomic
 from podium.formats import tables
-from podium.formats.submission import SubmissionFormat, SubmissionWriter
+from podium.formats.submission import SubmissionFormat
+from podium.formats.submission_file import SubmissionWriter
 from podium.host.lay_out import lay_out_images, lay_out_masks, neutral_ids
 from podium.host.solution import split_public, truth_format, write_solution
 from podium.host.truth import truth_of

@@ -16,7 +16,8 @@ from podium.errors import DataError, nearest
 from podium.files import open_atomic
 from podium.formats.preflight import Values
 from podium.formats.rle import RleError, Runs, format_runs, parse
-from podium.formats.submission import SubmissionFormat, number_text, quoted
+from podium.formats.submission import SubmissionFormat
+from podium.formats.submission_file import number_text, quoted
 from podium.formats.tables import ragged, records
 
 Shapes = Mapping[str, tuple[int, int]]

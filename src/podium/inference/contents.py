@@ -20,7 +20,7 @@ from podium.files import open_atomic, write_atomic
 from podium.formats import rle
 from podium.formats.gzips import GzipWriter
 from podium.formats.mask_archive import ALWAYS
-from podium.formats.submission import SubmissionWriter, header_of, rows_of
+from podium.formats.submission_file import SubmissionWriter, header_of, rows_of
 from podium.inference.answers import answers_of_masks, answers_of_values, numbers_of_masks
 from podium.inference.pipeline import Found
 from podium.inference.sources import TestSet

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from hosting import SERVICE, House
 from podium.formats import rle
-from podium.formats.submission import SubmissionWriter
+from podium.formats.submission_file import SubmissionWriter
 from podium.host.server import database
 from podium.host.server.app import make_app
 from podium.host.server.services import COOKIE
