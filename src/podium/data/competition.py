@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import cached_property
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -302,7 +303,7 @@ class Competition(Config):
         parts_of(self.data.targets, self.classes, self.target_weights)
         return self
 
-    @property
+    @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The targets of which each has one class, in the order of the outputs; none unless labels = each."""
         return parts_of(self.data.targets, self.classes, self.target_weights) if self.labels == "each" else ()

@@ -190,7 +190,9 @@ def values_of(competition: Competition, row: tuple[str, ...]) -> tuple[float, ..
 def _flags_of(part: Part, text: str) -> tuple[float, ...]:
     if text not in part.classes:
         raise DataError(f"'{part.name}' is '{text}', none of its [classes]")
-    return tuple(float(name == text) for name in part.classes)
+    flags = [0.0] * len(part.classes)
+    flags[part.classes.index(text)] = 1.0
+    return tuple(flags)
 
 
 def _number(text: str, column: str) -> float:
