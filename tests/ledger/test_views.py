@@ -216,6 +216,17 @@ def test_what_lies_outside_the_panel_is_not_drawn():
     assert ticks(0.0, 1.0) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
 
 
+def test_a_fold_run_of_more_epochs_than_the_others_stays_in_its_panel():
+    """By the clock, fold runs differ in their epochs; the mean ends where half of them do."""
+    curves = [
+        Curve(f, 0, {"score": [(e, 0.5 + e / 50) for e in range(1, epochs)], "loss": [], "val_loss": []})
+        for f, epochs in enumerate((4, 4, 9))
+    ]
+    lines = [s for s in scene("x", "dice", curves, [], up=True) if isinstance(s, Stroke) and s.points[0][1] > 20]
+    assert [s.kind for s in lines].count("one") == 3
+    assert max(x for s in lines for x, _ in s.points) == WIDTH - 14, "the right margin; the loss panel is empty"
+
+
 def test_curves_as_pixels():
     val = [Curve(0, 0, {"score": [(1, 0.5), (9, 0.9)], "loss": [(1, 0.9), (9, 0.1)], "val_loss": [(1, 1), (9, 0.2)]})]
     shapes = scene("attempt 1 <a & b>", "dice", val, PARENT, up=True)

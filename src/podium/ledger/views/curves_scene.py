@@ -74,7 +74,8 @@ def _panel(
         yield Text(left + LEFT, HEIGHT // 2, "not measured")
         return
     low, high = limits(lines, up=up, beside=[line for _, line in ones])
-    first, last = min(line[0][0] for line in lines), max(line[-1][0] for line in lines)
+    every = [line for _, line in (*ones, *means) if line]  # by the clock, some fold runs have more epochs than others
+    first, last = min(line[0][0] for line in every), max(line[-1][0] for line in every)
 
     def x(epoch: float) -> float:
         return left + LEFT + (epoch - first) / max(1, last - first) * (WIDTH - LEFT - RIGHT)
