@@ -1,17 +1,21 @@
 """The warp and the colours of a batch on whatever device its pixels lie: equal, bit for bit, to `augment.kernels`.
 
-All is done in whole numbers, but for the colour matrix, whose products and sums are rounded in the same order.
+All is done in whole numbers, but for the colour matrix, whose products and sums are rounded in the same order. A GPU
+does it in one kernel each where triton works (`warp_kernels`), else, and other devices, in some hundred.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from podium.data.augment.affine import HALF_STEP
+from podium.progress import say_once
 
 REFLECT, CONSTANT = 0, 2
 """As `augment.kernels` has them; 1 repeats the edge."""
@@ -57,14 +61,34 @@ def images(flat: Tensor, places: Places, colours: Tensor, coloured: Tensor, size
     Returns:
         uint8 (N, height, width, 3).
     """
+    if kernels := fused(flat.device):
+        return kernels.images(flat, places, colours, coloured, size)
     parts = [_images(flat, p, colours[n], coloured[n], size) for n, p in places.pieces(size)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def masks(flat: Tensor, places: Places, outside: int, size: tuple[int, int]) -> Tensor:
     """Label maps, each pixel the value of the one it comes from: uint8 (N, height, width)."""
+    if kernels := fused(flat.device):
+        return kernels.masks(flat, places, outside, size)
     parts = [_masks(flat, p, outside, size) for _, p in places.pieces(size)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+@cache
+def fused(device: torch.device) -> Any:
+    """`warp_kernels` where the device is a GPU that they run on, else None."""
+    if device.type != "cuda":
+        return None
+    try:
+        from podium.training import warp_kernels
+
+        warp_kernels.try_out(device)
+    except (ImportError, OSError, RuntimeError) as error:  # no triton, no C compiler for it
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+        say_once(f"  the device warps step by step, which takes longer: triton does not work here ({reason})")
+        return None
+    return warp_kernels
 
 
 def _images(flat: Tensor, places: Places, colours: Tensor, coloured: Tensor, size: tuple[int, int]) -> Tensor:
