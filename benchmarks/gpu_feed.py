@@ -100,8 +100,6 @@ def main() -> None:
     if o.tiny:
         o.images, o.height, o.width, o.crop, o.batch, o.steps, o.rounds, o.no_compile = 8, 96, 141, 64, 4, 2, 1, True
     device, cuda = torch.device(o.device), o.device.startswith("cuda")
-    torch.backends.cudnn.benchmark = True
-    torch.set_float32_matmul_precision("high")
     colour = {"colour": 1.0, "brightness": 0.1, "contrast": 0.1, "saturation": 0.1}
     augment = {"hflip": 0.5, "warp": 1.0, "shift": 0.0625, "scale": 0.1, "rotate": 5.0} | colour
     tree = {"input": {"train_crop": o.crop}, "train": {"batch_size": o.batch}, "augment": augment}

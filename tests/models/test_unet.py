@@ -8,7 +8,7 @@ from torch import nn
 
 from podium.errors import ModelError
 from podium.models import count_parameters
-from podium.models.unet import UNet
+from podium.models.unet import Doubled, UNet, doubled
 
 
 def test_golden_parameter_counts() -> None:
@@ -34,6 +34,24 @@ def test_deconv_halves_the_channels() -> None:
     model = UNet(filters=4, depth=3, upsample="deconv")
     assert [(up.grow.in_channels, up.grow.out_channels) for up in model.decoder] == [(16, 8), (8, 4)]
     assert [up.conv[0].in_channels for up in model.decoder] == [16, 8]
+
+
+def test_what_is_doubled_when_compiled_is_the_nearest_neighbour_and_its_gradient() -> None:
+    x = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    found = []
+    for double in (Doubled(), torch.compile(Doubled(), backend="eager"), doubled):
+        y = x.clone().requires_grad_()
+        out = double(y)
+        (out * torch.arange(out.numel()).view(out.shape)).sum().backward()
+        found.append((out.detach(), y.grad))
+    for out, slope in found[1:]:
+        assert torch.equal(out, found[0][0])
+        assert slope is not None
+        assert torch.equal(slope, found[0][1])
+    graphs: list[torch.fx.GraphModule] = []
+    torch.compile(Doubled(), backend=lambda graph, _: graphs.append(graph) or graph.forward)(x)
+    assert "interpolate" not in graphs[0].code
+    assert "expand" in graphs[0].code
 
 
 def test_batch_norm_of_one_value_is_refused_with_advice() -> None:

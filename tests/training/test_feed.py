@@ -266,3 +266,25 @@ def test_labels_are_blended_to_soft_ones(blobs):
     assert target[1].argmax(0).tolist() == [[1, 1], [2, 2]]
     loss, _ = create_loss(LossConfig(terms={"ce": 1.0}), "labels")(torch.zeros(2, 3, 2, 2), target, weight)
     assert loss.item() == pytest.approx(np.log(3), abs=1e-4)
+
+
+def test_images_are_brought_to_the_device_only_when_that_is_asked_for(stores):
+    """First the device warps what it is sent; a second relief brings all images."""
+    loader = WindowLoader(*stores, range(16), recipe(**WARPED), workers=2)
+    loader.bring = lambda: upload(*stores, range(16), CPU)
+    feed = Feed(loader, CPU, "unit", warp=True, bring=False)
+    assert feed.told().startswith("images are sent as they are stored")
+    sent = list(feed.epoch(3, 1))
+    assert feed.relieve()
+    assert feed.told().startswith("images lie on the device")
+    assert not feed.relieve()
+    for a, b in zip(sent, feed.epoch(3, 1), strict=True):
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.masks, b.masks)
+
+
+def test_images_that_do_not_fit_are_no_relief(stores):
+    feed = Feed(WindowLoader(*stores, range(16), recipe(**WARPED)), CPU, "unit")
+    assert feed.relieve()  # now the device warps
+    assert not feed.relieve()
+    assert not Feed(TrainLoader(*stores, range(16), recipe(**WARPED)), CPU, "unit").relieve()

@@ -107,8 +107,8 @@ class Judge:
         return noise_of_terms(terms)
 
     def order(self, attempt: Attempt) -> tuple[int, ...]:
-        """The order in which it trains the folds."""
-        return fold_order(self.k, attempt.id)
+        """The order in which it trains the folds: those that are asked for first, else random."""
+        return tuple(sorted(fold_order(self.k, attempt.id), key=lambda fold: fold not in attempt.race.folds))
 
     def judge(self, attempt: Attempt, parent: Attempt, *, shared_training: bool = False) -> tuple[Decision, Verdict]:
         """The verdict after the fold runs so far.

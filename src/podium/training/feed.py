@@ -62,8 +62,8 @@ class Feed:
     Args:
         loader: On a GPU its memory becomes pinned. A `WindowLoader` can be warped on the device.
         how: `input.normalize`.
-        warp: Whether to warp and colour there from the beginning. Where the CPU keeps up it had better not: the device
-            has its own work (measured: TernausNet-11 on crops of 1024 at 0.99 of the bare step, at 0.88 when it warps).
+        warp: Whether to warp and colour there from the beginning.
+        bring: Whether then also to bring all images there, if they fit.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Feed:
         how: str,
         *,
         warp: bool = False,
+        bring: bool = True,
     ) -> None:
         self.loader, self.device = loader, device
         self.normalize = Normalize(how, device)
@@ -82,17 +83,22 @@ class Feed:
         self.warper: WindowLoader | None = None
         self.pixels: Tensor | None = None
         if warp:
-            self.relieve()
+            self.relieve(bring=bring)
 
-    def relieve(self) -> bool:
-        """Warp and colour on the device from the next epoch on; says whether that is something new."""
-        loader = self.loader
+    def relieve(self, *, bring: bool = True) -> bool:
+        """Warp and colour on the device from the next epoch on; says whether that is something new.
+
+        Args:
+            bring: Whether also to bring all images there, if they fit.
+        """
+        loader, before = self.loader, (self.warper, self.pixels)
         rgb = loader.channels == 3 and loader.dtype == np.uint8
-        if self.warper is not None or not rgb or not isinstance(loader, WindowLoader):
+        if not rgb or not isinstance(loader, WindowLoader):
             return False
-        loader.resident = loader.resident or loader.bring()
+        if bring:
+            loader.resident = loader.resident or loader.bring()
         self.warper, self.pixels = loader, loader.resident.pixels if loader.resident else None
-        return True
+        return before[0] is None or (before[1] is None and self.pixels is not None)
 
     def __len__(self) -> int:
         return len(self.loader)
@@ -171,6 +177,17 @@ class Feed:
                 masks[n] = gather.masks(source, places, windows.outside, windows.size)
         batch = windows.batch
         return Fed(batch.rows, self.normalize.of(images), masks, *self._values(batch), unmixed=batch.unmixed)
+
+
+def feed_of(loader: TrainLoader, device: torch.device, how: str, *, relieved: bool = False) -> Feed:
+    """The batches of a training: the device warps and colours from the beginning where one kernel does it.
+
+    Measured on an H200: UNet on crops of 512 at 0.97 of the bare step, at 0.74 when 16 cores warp.
+
+    Args:
+        relieved: It waited for batches: it also holds all images, if they fit.
+    """
+    return Feed(loader, device, how, warp=relieved or gather.fused(device) is not None, bring=relieved)
 
 
 def _pinned(shape: tuple[int, ...]) -> Pixels:

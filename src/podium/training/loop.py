@@ -20,7 +20,7 @@ from podium.training.choice import Choice
 from podium.training.clipping import Scale, clip, clips_scaled
 from podium.training.compiling import compiled_if_it_pays
 from podium.training.failures import MemoryRanOut, finite, no_time, nothing_to_choose, too_large
-from podium.training.feed import Fed, Feed
+from podium.training.feed import Fed, Feed, feed_of
 from podium.training.memory import is_out_of_memory, parts
 from podium.training.optim import create_optimizer, forget, freeze, hold_still, is_due, same_optimizer, set_lr
 from podium.training.phases import Course, Stage
@@ -35,7 +35,7 @@ WARM_STEPS = 20
 """Steps after which the pace is known, and with it whether compiling pays."""
 
 STARVED = 0.03
-"""Share of an epoch that a GPU may wait for batches before it warps and colours them itself."""
+"""Share of an epoch that a GPU may wait for batches before it makes them of images that lie on it."""
 
 CHECK = 50
 """Steps between looks at whether the loss is finite: each waits for the device."""
@@ -114,8 +114,8 @@ class Training:
         """Take up the phase that holds now; says whether the training is over already."""
         stage = self.course.stage_at(self.budget.done(len(self.done.history)))
         if stage is not self.stage:
-            loader = self.setting.loader(stage.recipe)
-            self.feed = Feed(loader, self.fabric.device, stage.recipe.input.normalize, warp=self.relieved)
+            loader, how = self.setting.loader(stage.recipe), stage.recipe.input.normalize
+            self.feed = feed_of(loader, self.fabric.device, how, relieved=self.relieved)
             self.stage = stage
             self.done.begun.setdefault(stage.schedule_start, len(self.done.history))
             self.task.use(stage.recipe)

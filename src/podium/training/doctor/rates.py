@@ -19,7 +19,7 @@ from podium.recipe import Recipe
 from podium.training.doctor.steps import Speed, Steps, by_threads, speeds
 from podium.training.doctor.timing import per_call, per_second
 from podium.training.evaluate import Predictor, evaluate
-from podium.training.feed import Fed, Feed
+from podium.training.feed import Fed, Feed, feed_of
 from podium.training.fold_run import FoldData, with_batch
 from podium.training.lr_find import endless
 from podium.training.resident import loaders
@@ -95,7 +95,7 @@ def measure(data: FoldData, recipe: Recipe, seconds: float = 1.0) -> Measured:
     make = loaders(data.stores, data.opened, train_rows, table, device)
     recipe = with_batch(recipe, steps.fabric, steps.model, task, lambda r: make(train_rows, r), "doctor")
     loader = make(train_rows, recipe)
-    feed = Feed(loader, device, recipe.input.normalize)
+    feed = feed_of(loader, device, recipe.input.normalize)
     batch = next(feed.epoch(0, 1))
     timed = speeds(task, recipe, batch, seconds)
     alone = next(s.images_per_s for s in timed if s.chosen)
