@@ -15,6 +15,7 @@ from ddp_runs import run, same
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch._dynamo.backends.debugging import aot_eager
 
 from podium.errors import ConfigError
 from podium.training.device import count_devices
@@ -22,7 +23,7 @@ from podium.training.fold_run import FoldData
 from podium.training.launch import launch
 from podium.training.memory import Probe, auto_batch
 from podium.training.ranks import Ranks, SharedHardness
-from podium.training.sync_norm import CpuNorm, with_sync_norm
+from podium.training.sync_norm import CpuNorm, GpuNorm, with_sync_norm
 from podium.training.unused import unused_parameters
 
 
@@ -97,6 +98,36 @@ def synced(ranks: Ranks, folder: Path, momentum: float | None) -> None:
     if ranks.first:
         whole = {k: torch.cat([p[k] for p in parts]) for k in ("out", "input")}
         torch.save(found | whole | {"weight": sum(p["weight"] for p in parts)}, folder / "found.pt")
+
+
+def synced_and_compiled(ranks: Ranks, folder: Path) -> None:
+    """As `synced`, of the norm of GPUs as it is where it is compiled."""
+    net, x = GpuNorm(3), samples()[ranks.share(5)].requires_grad_()
+    net.drop, net.act = nn.Identity(), nn.Identity()
+    broken: list[Any] = []
+    compiled = torch.compile(net, backend=lambda graph, given: broken.append(graph) or aot_eager(graph, given))
+    out = compiled(x)
+    (out * samples()[ranks.share(5)].cos()).sum().backward()
+    found = {"out": out.detach(), "input": x.grad, "weight": net.weight.grad}
+    parts = ranks.gather(found | {"graphs": len(broken)})
+    if ranks.first:
+        whole = {k: torch.cat([p[k] for p in parts]) for k in ("out", "input")}
+        told = {"mean": net.running_mean, "var": net.running_var, "graphs": max(p["graphs"] for p in parts)}
+        torch.save(whole | told | {"weight": sum(p["weight"] for p in parts)}, folder / "found.pt")
+
+
+@pytest.mark.slow
+def test_the_norm_of_gpus_is_that_of_the_whole_batch_when_compiled_and_in_one_piece(tmp_path: Path) -> None:
+    launch(2, synced_and_compiled, tmp_path)
+    found, norm, x = torch.load(tmp_path / "found.pt"), nn.BatchNorm2d(3), samples().requires_grad_()
+    out = norm(x)
+    (out * samples().cos()).sum().backward()
+    assert found["graphs"] == 1
+    for name, value in {"out": out, "input": x.grad, "weight": norm.weight.grad}.items():
+        assert value is not None
+        assert torch.allclose(found[name], value, atol=1e-5), name
+    assert torch.allclose(found["mean"], norm.running_mean)
+    assert torch.allclose(found["var"], norm.running_var)
 
 
 def samples() -> torch.Tensor:

@@ -144,9 +144,10 @@ class Doubled(nn.Module):
 
 
 def doubled(x: Tensor) -> Tensor:
-    """(N, C, H, W) to (N, C, 2H, 2W), each pixel four times."""
+    """(N, C, H, W) to (N, C, 2H, 2W), each pixel four times; channels last, as is its gradient."""
     n, c, h, w = x.shape
-    return x[:, :, :, None, :, None].expand(n, c, h, 2, w, 2).reshape(n, c, 2 * h, 2 * w)
+    rows = x.permute(0, 2, 3, 1)[:, :, None, :, None].expand(n, h, 2, w, 2, c)
+    return rows.reshape(n, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
 
 
 READS = ("width", "norm", "upsample", "supervised")

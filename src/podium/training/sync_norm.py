@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed._functional_collectives as functional
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -15,25 +16,33 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:  # type: ignore[override]
-        total = values.clone()
-        dist.all_reduce(total)
-        return total
+        return _summed(values)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        total = gradient.contiguous().clone()
-        dist.all_reduce(total)
-        return total
+        return _summed(gradient)
+
+
+def _summed(values: Tensor) -> Tensor:
+    if torch.compiler.is_dynamo_compiling():
+        return functional.all_reduce(values.contiguous(), "sum", dist.group.WORLD)
+    total = values.contiguous().clone()
+    dist.all_reduce(total)
+    return total
 
 
 class GpuNorm(nn.SyncBatchNorm):
-    """torch's, with what timm's norms do behind the norm."""
+    """torch's, with what timm's norms do behind the norm.
+
+    torch's breaks what is compiled into pieces, so there it is written out, and fused with what is around it.
+    """
 
     drop: nn.Module
     act: nn.Module
 
     def forward(self, input: Tensor) -> Tensor:
-        normed: Tensor = self.act(self.drop(super().forward(input)))
+        whole = self.training and dist.is_initialized() and torch.compiler.is_dynamo_compiling()
+        normed: Tensor = self.act(self.drop(_over_all(self, input) if whole else super().forward(input)))
         return normed
 
 
@@ -44,36 +53,38 @@ class CpuNorm(_BatchNorm):
     act: nn.Module
 
     def forward(self, input: Tensor) -> Tensor:
-        found = self._over_all(input) if self.training and dist.is_initialized() else super().forward(input)
-        normed: Tensor = self.act(self.drop(found))
+        whole = self.training and dist.is_initialized()
+        normed: Tensor = self.act(self.drop(_over_all(self, input) if whole else super().forward(input)))
         return normed
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Any number of dimensions."""
 
-    def _over_all(self, x: Tensor) -> Tensor:
-        axes, shape = [0, *range(2, x.ndim)], (1, -1, *[1] * (x.ndim - 2))
-        own, n = x.float(), torch.tensor([float(x.numel() / x.shape[1])])
-        sums = _Sum.apply(torch.cat([own.sum(axes), n]))
-        count = sums[-1].detach()
-        mean = sums[:-1] / count
-        centred = own - mean.view(shape)
-        variance = _Sum.apply(centred.square().sum(axes)) / count
-        self._remember(mean.detach(), (variance * count / (count - 1).clamp(min=1)).detach())
-        normed = centred * (variance + self.eps).rsqrt().view(shape)
-        if self.affine:
-            normed = normed * self.weight.view(shape) + self.bias.view(shape)
-        return normed.to(x.dtype).contiguous(memory_format=_format(x))
 
-    @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        if not self.track_running_stats or self.running_mean is None or self.running_var is None:
-            return
-        assert self.num_batches_tracked is not None
-        self.num_batches_tracked.add_(1)
-        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean, share)
-        self.running_var.lerp_(variance, share)
+def _over_all(norm: _BatchNorm, x: Tensor) -> Tensor:
+    axes, shape = [0, *range(2, x.ndim)], (1, -1, *[1] * (x.ndim - 2))
+    own, n = x.float(), torch.full((1,), x.numel() / x.shape[1], device=x.device)
+    sums = _Sum.apply(torch.cat([own.sum(axes), n]))
+    count = sums[-1].detach()
+    mean = sums[:-1] / count
+    centred = own - mean.view(shape)
+    variance = _Sum.apply(centred.square().sum(axes)) / count
+    _remember(norm, mean.detach(), (variance * count / (count - 1).clamp(min=1)).detach())
+    normed = centred * (variance + norm.eps).rsqrt().view(shape)
+    if norm.affine:
+        normed = normed * norm.weight.view(shape) + norm.bias.view(shape)
+    return normed.to(x.dtype).contiguous(memory_format=_format(x))
+
+
+@torch.no_grad()
+def _remember(norm: _BatchNorm, mean: Tensor, variance: Tensor) -> None:
+    if not norm.track_running_stats or norm.running_mean is None or norm.running_var is None:
+        return
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked.add_(1)
+    share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    norm.running_mean.lerp_(mean, share)
+    norm.running_var.lerp_(variance, share)
 
 
 def _format(x: Tensor) -> torch.memory_format:
