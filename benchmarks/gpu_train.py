@@ -1,6 +1,6 @@
 """Images a second of whole trainings on a GPU: `podium try` without its ledger, on the pictures of `gpu_feed`.
 
-    python -m benchmarks.gpu_train [--arch unet] [--crop 512] [--batch 16] [--devices 1]
+    python -m benchmarks.gpu_train [--arch unet] [--crop 512] [--batch 16] [--devices 1] [key=value ...]
     python -m benchmarks.gpu_train --tiny
 
 One fold run as the commands make it: default recipe, augmentation and average of the weights, compiled, its own choice
@@ -47,6 +47,7 @@ def drawn(root: Path, n: int, tiny: bool) -> FoldData:
 def main() -> None:
     """Train and tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("changes", nargs="*", help="further settings of the recipe, key=value")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--arch", default="unet")
     parser.add_argument("--crop", type=int, default=512)
@@ -65,7 +66,7 @@ def main() -> None:
     changes += [f"sampling.per_epoch={o.steps * o.batch}", f"train.epochs={o.epochs}", f"train.val_every={o.epochs}"]
     with tempfile.TemporaryDirectory(prefix="podium-gpu-") as name:
         data = drawn(Path(name), o.images, o.tiny)
-        run = run_fold(data, Recipe().with_overrides(changes), 0, 0, Path(name) / "attempt")
+        run = run_fold(data, Recipe().with_overrides(changes).with_overrides(o.changes), 0, 0, Path(name) / "attempt")
         history = pl.read_csv(run.folder / "history.csv")
         device = next(line for line in (run.folder / "run.toml").read_text().splitlines() if line.startswith("device"))
     rates = history["images_per_s"].to_list()

@@ -18,7 +18,7 @@ from torch import nn
 from torch._dynamo.backends.debugging import aot_eager
 
 from podium.errors import ConfigError
-from podium.training.device import count_devices
+from podium.training.device import count_devices, forked_random
 from podium.training.fold_run import FoldData
 from podium.training.launch import launch
 from podium.training.memory import Probe, auto_batch
@@ -180,3 +180,15 @@ def test_stores_travel_by_their_folder(fold_data: FoldData) -> None:
     assert there.stores.images.folder == fold_data.stores.images.folder
     assert np.array_equal(there.stores.truth.mask(3), fold_data.stores.truth.mask(3))
     assert there.folds.fold == fold_data.folds.fold
+
+
+def test_drawing_on_the_side_leaves_the_gpus_of_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with forked_random():
+        drawn = torch.rand(3)
+    assert torch.equal(torch.rand(3), drawn)
+    asked: list[Any] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices: asked.append(devices))
+    forked_random()
+    assert asked == [[1]]

@@ -21,7 +21,7 @@ from podium.metrics import get_metric
 from podium.recipe import LossConfig, Recipe
 from podium.training import gather
 from podium.training.device import Normalize
-from podium.training.feed import Feed
+from podium.training.feed import Feed, Waits
 from podium.training.fold_run import FoldData
 from podium.training.losses import create_loss
 from podium.training.resident import loaders, upload
@@ -288,3 +288,24 @@ def test_images_that_do_not_fit_are_no_relief(stores):
     assert feed.relieve()  # now the device warps
     assert not feed.relieve()
     assert not Feed(TrainLoader(*stores, range(16), recipe(**WARPED)), CPU, "unit").relieve()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_device_that_is_busy_does_not_wait_for_the_host(monkeypatch, busy):
+    class Event:
+        def query(self):
+            return not busy
+
+    class Stream:
+        def record_event(self):
+            return Event()
+
+    clock = iter(range(100))
+    monkeypatch.setattr("podium.training.feed.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream())
+    for device, waited in (("cuda", 0 if busy else 2), ("cpu", 2)):
+        waits = Waits(torch.device(device))
+        waits.got()
+        waits.ask()
+        waits.got()
+        assert waits.seconds == waited

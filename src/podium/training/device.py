@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
@@ -104,6 +105,11 @@ def device_name(fabric: Fabric) -> str:
     if fabric.device.type == "cuda":
         return f"{several}{torch.cuda.get_device_name(fabric.device)}, {precision}"
     return f"{several}cpu ({torch.get_num_threads()} threads), {precision}"
+
+
+def forked_random() -> AbstractContextManager[None]:
+    """Within the block whatever is drawn changes nothing after it; other processes' GPUs are left alone."""
+    return torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else [])
 
 
 def to_device(model: nn.Module, fabric: Fabric) -> nn.Module:

@@ -7,6 +7,7 @@ that lies on the device.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -177,6 +178,27 @@ class Feed:
                 masks[n] = gather.masks(source, places, windows.outside, windows.size)
         batch = windows.batch
         return Fed(batch.rows, self.normalize.of(images), masks, *self._values(batch), unmixed=batch.unmixed)
+
+
+class Waits:
+    """Seconds in which the device had nothing to do because a batch was not there yet.
+
+    A GPU works off what it was told while the host makes the next batch: that it took the host some time is no wait.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.seconds = device, 0.0
+        self.ask()
+
+    def ask(self) -> None:
+        """All work so far is told to the device, and the next batch is asked for."""
+        self._last = torch.cuda.current_stream(self.device).record_event() if self.device.type == "cuda" else None
+        self._asked = time.monotonic()
+
+    def got(self) -> None:
+        """The batch is there."""
+        if self._last is None or self._last.query():
+            self.seconds += time.monotonic() - self._asked
 
 
 def feed_of(loader: TrainLoader, device: torch.device, how: str, *, relieved: bool = False) -> Feed:

@@ -86,7 +86,7 @@ def fused(device: torch.device) -> Any:
         warp_kernels.try_out(device)
     except (ImportError, OSError, RuntimeError) as error:  # no triton, no C compiler for it
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        say_once(f"  the device warps step by step, which takes longer: triton does not work here ({reason})")
+        say_once(f"  the GPU warps only where the CPU does not keep up: triton does not work here ({reason})")
         return None
     return warp_kernels
 

@@ -131,6 +131,7 @@ def _work(
         if rank:
             progress.silence()
             warnings.simplefilter("ignore")
+        warnings.filterwarnings("ignore", message=".*AccumulateGrad node's stream")  # Fabric wraps on another one
         warnings.filterwarnings("ignore", message=".*broadcast_buffers")  # its successor is too new to rely on
         function(_meet(rank, devices, meeting), *args)
     except BaseException as found:  # noqa: BLE001 - raised again where the training began

@@ -20,7 +20,7 @@ from podium.training.choice import Choice
 from podium.training.clipping import Scale, clip, clips_scaled
 from podium.training.compiling import compiled_if_it_pays
 from podium.training.failures import MemoryRanOut, finite, no_time, nothing_to_choose, too_large
-from podium.training.feed import Fed, Feed, feed_of
+from podium.training.feed import Fed, Feed, Waits, feed_of
 from podium.training.memory import is_out_of_memory, parts
 from podium.training.optim import create_optimizer, forget, freeze, hold_still, is_due, same_optimizer, set_lr
 from podium.training.phases import Course, Stage
@@ -138,7 +138,7 @@ class Training:
         done, steps, recipe = self.done, len(self.feed), self.stage.recipe
         scores = done.scores(greater_is_better=self.metric.greater_is_better)
         total = torch.tensor(done.total if self.ranks.first else 0.0, device=self.fabric.device)
-        seen, waited = 0, 0.0
+        seen = 0
         self.network.train()
         hold_still(self.model)
         if done.step == 0 and is_due(recipe.optim, done.epoch):
@@ -149,9 +149,9 @@ class Training:
             if done.step == 0:
                 self.hardness.begin_epoch()
             self.feed.loader.weights = self.hardness.weights(self.feed.loader.rows, recipe.sampling.power)
-        asked, first = (started := time.monotonic()), done.step
+        started, waits, first = time.monotonic(), Waits(self.fabric.device), done.step
         for batch in self.feed.epoch(self.setting.seed, done.epoch, skip=done.step):
-            waited += time.monotonic() - asked
+            waits.got()
             self.ranks.tick(often=recipe.train.seconds is not None, step=done.step)
             done.lr = self.course.lr(self.budget.done(done.position(steps), steps), scores, done.begun)
             set_lr(self.optimizer, done.lr)
@@ -177,9 +177,9 @@ class Training:
                     self._save()
             if self.budget.over(done.position(steps)):
                 break
-            asked = time.monotonic()
+            waits.ask()
         whole, all_seen = self.ranks.sum(total, seen)
-        return finite(whole, self.done.epoch, self.recipe) / max(1, done.step), started, round(all_seen), waited
+        return finite(whole, self.done.epoch, self.recipe) / max(1, done.step), started, round(all_seen), waits.seconds
 
     def _step(self, batch: Fed, recipe: Recipe) -> Tensor:
         """One step of the optimiser; where memory runs out, in twice as many parts. Returns the batch's loss."""

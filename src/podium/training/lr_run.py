@@ -10,7 +10,7 @@ from podium.data.loader import TrainLoader
 from podium.errors import ConfigError
 from podium.recipe import Recipe
 from podium.training.clipping import clip, clips_scaled
-from podium.training.device import Normalize, create_fabric, to_device
+from podium.training.device import Normalize, create_fabric, forked_random, to_device
 from podium.training.fold_run import FoldData, derived_seed, with_batch
 from podium.training.lr_find import RangeTest, endless, range_test
 from podium.training.optim import create_optimizer, hold_still, set_lr
@@ -40,7 +40,7 @@ def find_lr(
         task.fit(truth.take(rows))
         table = task.table(truth)
     seed = derived_seed(recipe.train.seed, 0, fold)
-    with torch.random.fork_rng():
+    with forked_random():
         torch.manual_seed(seed)
         fabric = create_fabric(recipe.train.precision)
         model = to_device(task.create_model(), fabric)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from podium.data.memory import free_memory
+from podium.training.device import forked_random
 
 STEPS_AN_EPOCH = 20
 """A batch is chosen so that an epoch has at least so many steps, if there are samples enough."""
@@ -57,7 +58,7 @@ def probe(
     was_training = model.training
     model.train()
     try:
-        with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), autocast():
+        with forked_random(), torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), autocast():
             outputs = model(*sample(n))
         del outputs
     finally:

@@ -16,7 +16,6 @@ from typing import Any
 import cv2
 import numpy as np
 import polars as pl
-import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
@@ -35,6 +34,7 @@ from podium.plugins import kept_files
 from podium.progress import counted, say, track
 from podium.recipe import PseudoConfig, Recipe
 from podium.training.choice import chosen
+from podium.training.device import forked_random
 from podium.training.evaluate import Predictor
 from podium.training.losses import IGNORED, Kind
 from podium.training.out_of_fold import write_table
@@ -201,7 +201,7 @@ class Labelling:
         usable = {s.id for s in unrelated(tests, held, self.folds.group)} - out
         attempts = _attempts(self.recipe, root)
         with ExitStack() as stack:
-            stack.enter_context(torch.random.fork_rng())  # the training draws the same, resumed or not
+            stack.enter_context(forked_random())  # the training draws the same, resumed or not
             for attempt in attempts:
                 stack.enter_context(kept_files(attempt.folder / CODE))
             blend = [self._stream(attempt, preparer, tests, fabric) for attempt in attempts]

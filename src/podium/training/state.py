@@ -28,7 +28,7 @@ class Epoch:
         score: The competition's metric over the validation fold, original resolution; None if it was not validated.
         val_loss: The loss over the validation fold, where the choice of checkpoint asks for it.
         images_per_s: Training images a second, waiting included.
-        data_wait: Share of the training time spent waiting for batches.
+        data_wait: Share of the training time in which the device had nothing to do, as a batch was not there yet.
         seconds: Training and validation.
     """
 

@@ -25,7 +25,8 @@ class _Sum(torch.autograd.Function):
 
 def _summed(values: Tensor) -> Tensor:
     if torch.compiler.is_dynamo_compiling():
-        return functional.all_reduce(values.contiguous(), "sum", dist.group.WORLD)
+        everybody: Any = dist.group.WORLD
+        return functional.all_reduce(values.contiguous(), "sum", everybody)
     total = values.contiguous().clone()
     dist.all_reduce(total)
     return total

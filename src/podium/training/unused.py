@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from podium.training.device import forked_random
+
 
 def unused_parameters(
     model: nn.Module,
@@ -24,7 +26,7 @@ def unused_parameters(
     was_training = model.training
     model.train()
     try:
-        with torch.random.fork_rng(), autocast():
+        with forked_random(), autocast():
             outputs = model(*inputs)
     finally:
         model.train(was_training)

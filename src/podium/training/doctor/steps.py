@@ -12,7 +12,7 @@ import torch
 from podium.data.competition import Competition
 from podium.metrics import get_metric
 from podium.recipe import Recipe
-from podium.training.device import Normalize, create_fabric, to_device
+from podium.training.device import Normalize, create_fabric, forked_random, to_device
 from podium.training.doctor.timing import side_by_side
 from podium.training.feed import Fed
 from podium.training.optim import create_optimizer, hold_still
@@ -38,7 +38,7 @@ class Steps:
 
     def __init__(self, task: Task, recipe: Recipe, precision: str) -> None:
         self.task, self.recipe = task, recipe
-        with torch.random.fork_rng():
+        with forked_random():
             torch.manual_seed(0)
             self.fabric = create_fabric(precision)
             self.model: Any = to_device(task.create_model(load=False), self.fabric)
