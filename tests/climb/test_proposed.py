@@ -141,7 +141,7 @@ def test_the_report_says_what_to_hand_in_and_that_no_verdict_says_so(tmp_path):
     report = Report.of(climb, "dice")
     told_, likeliest = "\n".join(report.told()), ledger.tried[climb.journal.proposed]
     assert "no change was accepted: what stood before stands" in told_
-    assert f"to hand in: {likeliest.id} {likeliest.name}, the likeliest of what got no YES: expect +" in told_
+    assert f"to hand in: {likeliest.id} {likeliest.name}; no YES, but likeliest to help (+" in told_
     assert "both trained anew" in told_
     assert f"{likeliest.name} " in told_.split("both trained anew")[1]
     assert report.tree()["proposed"] == {"id": likeliest.id, "name": likeliest.name, "gain": likeliest.verdict.gain}

@@ -108,10 +108,8 @@ class Report:
         if self.champion[0] == self.journal.stood:
             lines.append("no change was accepted: what stood before stands")
         if self.proposed is not None:
-            id, likeliest, gain = self.proposed
-            lines.append(
-                f"to hand in: {id} {likeliest}, the likeliest of what got no YES: expect {gain:+.{shown}f} more"
-            )
+            id, name, gain = self.proposed
+            lines.append(f"to hand in: {id} {name}; no YES, but likeliest to help ({gain:+.{shown}f}, part of it luck)")
         lines += self._claimed(shown)
         tried, runs = len(self.rows), sum(row.fold_runs for row in self.rows)
         lines.append(
