@@ -108,7 +108,7 @@ def to_latex(ledger: Ledger) -> str:
     else:
         begin = [packages + r", \usepackage{longtable}", r"\begingroup", r"\small", rf"\begin{{longtable}}{columns}"]
         begin, end = [*begin, rf"\caption{{{caption}}} \\"], [r"\end{longtable}", r"\endgroup"]
-        rows = [r"\endhead", *rows]  # what is above comes again on each page
+        rows = [r"\endfirsthead", r"\toprule", head, r"\midrule", r"\endhead", *rows]
     return "\n".join([*begin, r"\toprule", head, r"\midrule", *rows, r"\bottomrule", *end, ""])
 
 
