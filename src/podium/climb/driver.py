@@ -214,17 +214,17 @@ class Climb:
         while self.journal.proposed is None:
             state, left = self.state(), self.left()
             stopped = next((a for a in state.attempts if a.name == self.journal.now), None)
-            best = stopped or next((a for a in state.likeliest if self._lacks(a) <= left), state.champion)
-            if best is state.champion or not (stopped or self._lacks(best)):
+            best = stopped or next((a for a in state.likeliest if self._lacks(a, state) <= left), state.champion)
+            if best is state.champion or not (stopped or self._lacks(best, state)):
                 self._note(proposed=best.id)
                 return
             say(f"climb: {best.name} got no YES, but is the likeliest to help: its other folds are trained")
             self._note(now=best.name, retried=sorted({*self.journal.retried, best.name}))
             self._try(best.name, partial(self.ledger.complete, best.id))
 
-    def _lacks(self, attempt: Any) -> float:
+    def _lacks(self, attempt: Any, state: State) -> float:
         """What its other folds cost, in fold runs of the champion."""
-        return self.ledger.missing(attempt.id) * self.state().length(changes_of(attempt.name, self.catalog))
+        return self.ledger.missing(attempt.id) * state.length(changes_of(attempt.name, self.catalog))
 
     def _check(self) -> None:
         """Retrain what is proposed and the baseline with a seed that neither was judged by, with what is left."""
