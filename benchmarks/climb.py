@@ -141,8 +141,10 @@ def one(method: str, base: Path, catalog: Catalog, folder: Path, budget: int, se
         search, more = by(arena, budget - arena.k, seed), {}
     steps = [again(arena, arena.attempt(a), arena.attempt(b)) for a, b in pairwise(search.kept)]
     found: dict[str, Any] = {"method": method, "verdicts": search.verdicts, "fold_runs": search.fold_runs}
+    proposed = search.proposed or search.kept[-1]
     found |= {"kept": search.kept[-1].changes, "steps": steps, "false": sum(s["gain"] <= 0 for s in steps)}
-    found |= {"private": private(space, arena.attempt(search.kept[-1]))}
+    found |= {"proposed": proposed.changes, "private": private(space, arena.attempt(proposed))}
+    found |= {"private_kept": private(space, arena.attempt(search.kept[-1]))}
     found |= {"private_baseline": private(space, arena.first)}
     return found | {"seconds": round(time.monotonic() - began), "tried": search.tried} | more
 
@@ -156,6 +158,7 @@ def climbed(space: Workspace, budget: int, catalog: Path, seed: int) -> tuple[Se
         runs = climb.spent() - 2 * (journal.check_folds or 0)
         claim = None if journal.claim is None else journal.claim.tree()
         more = {"claim": claim, "left_out": journal.left_out, "champion": space.champion().id}
+        more |= {"proposed_id": journal.proposed}
         write_atomic(record, json.dumps(more | {"fold_runs": runs}))
     more = json.loads(record.read_text())
     attempts = {a.id: a for a in space.attempts.all()}
@@ -168,7 +171,8 @@ def climbed(space: Workspace, budget: int, catalog: Path, seed: int) -> tuple[Se
         for a in attempts.values()
         if a.verdict is not None
     ]
-    return Search(kept, len(tried), more.pop("fold_runs"), tried), more
+    proposed = attempts[more["proposed_id"]]
+    return Search(kept, Candidate((proposed.name,), proposed.recipe), len(tried), more.pop("fold_runs"), tried), more
 
 
 def again(arena: Real, parent: Attempt, child: Attempt) -> dict[str, Any]:

@@ -43,12 +43,14 @@ class Search:
     """What a search came to.
 
     Attributes:
-        kept: From the baseline on, what stood one after another; the last is what it proposes.
+        kept: From the baseline on, what stood one after another.
+        proposed: What it proposes, if that is not the last of these.
         verdicts: How many candidates it took or dropped.
         fold_runs: What that took; those of the baseline are not counted.
     """
 
     kept: list[Candidate]
+    proposed: Candidate | None = None
     verdicts: int = 0
     fold_runs: int = 0
     tried: list[dict[str, Any]] = field(default_factory=list)

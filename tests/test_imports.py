@@ -44,3 +44,15 @@ def test_podium_and_its_help_import_no_torch():
         "except SystemExit as e: assert not e.code"
     )
     assert "prepare" in out
+
+
+def test_training_and_predicting_load_nothing_that_only_tells_a_version():
+    """Lightning asks torchmetrics for its version by importing it, and torchvision with it: seconds in each command."""
+    heavy = "{'torchmetrics', 'torchvision', 'timm', 'sklearn', 'pandas', 'scipy.signal', 'scipy.stats'}"
+    loaded = f"import sys, podium.training.fold_run, podium.inference.predict\nprint({heavy} & set(sys.modules))\n"
+    assert run(loaded + "import torchmetrics\nprint(torchmetrics.__name__)").split("\n")[:2] == [
+        "set()",
+        "torchmetrics",
+    ]
+    first = "import torchmetrics\nfrom podium.training.fabric import Fabric\nimport sys\n"
+    run(first + "assert sys.modules['torchmetrics'] is torchmetrics")  # a plug-in's stays

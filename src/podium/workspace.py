@@ -311,22 +311,24 @@ class Workspace:
         Raises:
             DataError: if there are no test images.
         """
+        attempt = self.champion() if reference is None else self.attempts.get(reference)
+
         from podium.inference.predict import predict_test
         from podium.inference.setup import Options
         from podium.inference.sources import open_test_set
 
-        attempt = self.champion() if reference is None else self.attempts.get(reference)
         ids, test = open_test_set(self.competition, self.root, attempt.recipe.input)
         folder, work = self.submissions.next(attempt.name), self.root / ".podium" / "predict"
         return predict_test(attempt, self.competition, self.metric, ids, test, folder, Options(**options), work=work)
 
     def plan_prediction(self, reference: str | int | None = None, **options: Any) -> Plan:
         """How long `predict` would take and how large its file would be, from a few images."""
+        attempt = self.champion() if reference is None else self.attempts.get(reference)
+
         from podium.inference.predict import plan_prediction
         from podium.inference.setup import Options
         from podium.inference.sources import open_test_set
 
-        attempt = self.champion() if reference is None else self.attempts.get(reference)
         found = open_test_set(self.competition, self.root, attempt.recipe.input)
         return plan_prediction(attempt, self.competition, self.metric, *found, Options(**options))
 

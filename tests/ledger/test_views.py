@@ -128,10 +128,17 @@ def test_markdown_escapes_what_would_be_markup():
 def test_latex_is_a_table_without_stars():
     text = to_latex(ledger(*CARVANA))
     assert "*" not in text
-    assert "\\textbf{vgg11} &" in text
+    assert r"\raggedright\leftskip=0em \textbf{vgg11}: " in text
+    assert r"\raggedright\leftskip=1em sgd: " in text
+    assert r"optim.\allowbreak{}lr 0.001 $\to$ 0.00" in text
+    assert "longtable" not in text
     assert "$0.5105 \\pm 0.0100$" in text.replace("0.5100", "0.5105")
     assert "$+0.0011 \\pm 0.0004$" in text
     assert text.count(r" \\") == 1 + len(CARVANA)
+    rows = [row(0, "baseline", None), *(row(n, f"t{n}", 0) for n in range(1, 40))]
+    long = to_latex(ledger(*rows))
+    assert long.index(r"\endhead") < long.index("baseline") < long.index(r"\end{longtable}")
+    assert r"\begin{table}" not in long
     assert in_latex("50% of a_b & {c} ± 1 \x1b[31m") == "50\\% of a\\_b \\& \\{c\\} $\\pm$ 1 \ufffd[31m"
 
 

@@ -1,4 +1,4 @@
-"""What a climb may claim: the champion beside the baseline, from trainings that had no part in choosing it."""
+"""What a climb may claim: what it proposes beside the baseline, from trainings that had no part in choosing it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LEVEL = 0.90
 
 
 class Claim(Config):
-    """The gain of the champion over the baseline, both retrained; positive is better, whatever the metric."""
+    """The gain of what is proposed over the baseline, both retrained; positive is better, whatever the metric."""
 
-    gain: float = Field(description="mean over folds of the mean over groups of champion - baseline")
+    gain: float = Field(description="mean over folds of the mean over groups of what is proposed - baseline")
     low: float | None = Field(None, description="lower end of its 90 % interval; unset: its error is unknown")
     high: float | None = Field(None, description="upper end")
     folds: int = Field(description="on how many folds both were retrained")
-    champion_score: float = Field(description="mean score of the champion's new trainings")
+    champion_score: float = Field(description="mean score of the new trainings of what is proposed")
     baseline_score: float = Field(description="mean score of the baseline's")
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The climb: choose, race, ratchet, again, until the budget is spent; then the champion and the baseline once more."""
+"""The climb: choose, race, ratchet, again, until the budget is spent; then what it proposes and the baseline anew."""
 
 from __future__ import annotations
 
@@ -52,11 +52,13 @@ class Climb:
     def run(self) -> Journal:
         """Climb to the end of the budget, and check what was gained."""
         try:
-            if not self.journal.done and self.journal.check_seed is None:
+            if not (self.journal.done or self.journal.ending):
                 self._go_on()
                 while move := self.next():
                     self._race(move)
+                self._note(ending=True, now=None)
             if not self.journal.done:
+                self._propose()
                 self._check()
         finally:
             self._note()
@@ -117,7 +119,7 @@ class Climb:
     def left(self) -> float:
         """What is left of the budget without what is kept back, in fold runs as long as the champion's.
 
-        While nothing is accepted there is nothing to check: one fold is kept back, for what the next attempt may bring.
+        While nothing is accepted one fold is kept back, for what is proposed then.
         """
         kept = min(float(self.ledger.k), max(1.0, KEEP_BACK / 2 * self._budget()))
         return self._unspent() - 2 * (1 if self.ledger.champion().id == self.journal.stood else int(kept))
@@ -202,18 +204,41 @@ class Climb:
 
     # ------------------------------------------------------------------ the end
 
+    def _propose(self) -> None:
+        """Settle what to hand in: the champion, or what was made to it and has gained more in all likelihood.
+
+        A verdict guards what the next changes are made to. Nothing is made to what comes last: there a gain that is
+        only likely is worth having. If folds of it are missing, they are trained as far as the budget goes, and what is
+        known then decides.
+        """
+        while self.journal.proposed is None:
+            state, left = self.state(), self.left()
+            stopped = next((a for a in state.attempts if a.name == self.journal.now), None)
+            best = stopped or next((a for a in state.likeliest if self._lacks(a, state) <= left), state.champion)
+            if best is state.champion or not (stopped or self._lacks(best, state)):
+                self._note(proposed=best.id)
+                return
+            say(f"climb: {best.name} got no YES, but is the likeliest to help: its other folds are trained")
+            self._note(now=best.name, retried=sorted({*self.journal.retried, best.name}))
+            self._try(best.name, partial(self.ledger.complete, best.id))
+
+    def _lacks(self, attempt: Any, state: State) -> float:
+        """What its other folds cost, in fold runs of the champion."""
+        return self.ledger.missing(attempt.id) * state.length(changes_of(attempt.name, self.catalog))
+
     def _check(self) -> None:
-        """Retrain champion and baseline with a seed that neither has been judged by, on as many folds as are left."""
-        j, champion = self.journal, self.ledger.champion()
+        """Retrain what is proposed and the baseline with a seed that neither was judged by, with what is left."""
+        j = self.journal
         baseline = next(a for a in self.ledger.attempts() if a.parent is None)
         folds = j.check_folds or min(self.ledger.k, int(self._unspent()) // 2)
-        if champion.id in (j.stood, baseline.id) or folds < 1:
+        if j.proposed in (None, j.stood, baseline.id) or folds < 1:
             self._note(done=True)
             return
         seed = FRESH + j.first
         self._note(check_seed=seed, check_folds=folds)
-        say(f"climb: champion and baseline are trained anew on {counted(folds, 'fold')}, with seed {seed}")
-        claim = self.ledger.fresh(champion.id, baseline.id, folds, seed)
+        told = "the champion" if j.proposed == self.ledger.champion().id else "what it proposes"
+        say(f"climb: {told} and the baseline are trained anew on {counted(folds, 'fold')}, with seed {seed}")
+        claim = self.ledger.fresh(j.proposed, baseline.id, folds, seed)
         self._note(claim=claim, done=True)
 
 

@@ -64,6 +64,14 @@ class Here:
         """Go on with an attempt; one that was careful from the beginning stays so."""
         return self.space.resume(id, seeds=seeds, **({"careful": True} if careful else {}))
 
+    def missing(self, id: int) -> int:
+        """Folds that an attempt is not trained on."""
+        return self.k - len(self.space.attempts.get(id).trained_folds())
+
+    def complete(self, id: int) -> Attempt:
+        """Train the folds that an attempt lacks, and judge it again."""
+        return self.space.resume(id, complete=True, careful=True, seeds=1)
+
     def fold_runs(self, id: int | None = None) -> int:
         """Trainings so far; a run that another's weights predict is none."""
         return sum("trained_in" not in run.facts for a in self._of(id) for run in a.runs)

@@ -31,6 +31,12 @@ class Ledger(Protocol):
     def resume(self, id: int, *, careful: bool, seeds: int) -> Any:
         """Go on with an attempt that was stopped, or, ``careful``, with one that has got a NO or an UNSURE."""
 
+    def missing(self, id: int) -> int:
+        """Folds that an attempt is not trained on; none if it only predicts in another way."""
+
+    def complete(self, id: int) -> Any:
+        """Train an attempt that got a NO or an UNSURE on the folds it lacks, and judge it again, in careful mode."""
+
     def fold_runs(self, id: int | None = None) -> int:
         """Trainings so far, of one attempt or of all; what only predicts in another way trains nothing."""
 

@@ -103,6 +103,17 @@ class State:
                 found.append(Outcome(a.name, kind, changes, v.verdict, gain, a.parent))
         return found
 
+    @cached_property
+    def likeliest(self) -> list[Any]:
+        """Changes made to the champion that got no YES and may have gained all the same, the largest gain first."""
+        found = [
+            a
+            for a in self.attempts
+            if a.parent == self.champion.id and a.name not in self.left_out and changes_of(a.name, self.catalog)
+            if a.verdict is not None and a.verdict.final and a.verdict.verdict != "YES" and a.verdict.gain > 0
+        ]
+        return sorted(found, key=lambda a: (-a.verdict.gain, a.id))
+
     def fits(self) -> dict[str, Fit]:
         """Every change of the catalogue that was not tried yet, with its settings or why it is out of the question."""
         tried = {o.changes[0] for o in self.outcomes if len(o.changes) == 1}

@@ -39,7 +39,8 @@ class Report:
 
     Attributes:
         champion: (id, name, what it has that the baseline has not: the accepted attempts in order).
-        promised: Sum of the shrunk gains that the verdicts on the way stored.
+        proposed: (id, name, shrunk gain over the champion) of what to hand in, if that is not the champion.
+        promised: Sum of the shrunk gains that the verdicts stored, on the way to what is proposed.
         untried: Changes that could have been tried.
         guarded: {change: why it was out of the question}.
         saved: Fold runs fewer than training every fold of every attempt; the last check counts on neither side.
@@ -49,6 +50,7 @@ class Report:
     metric: str
     k: int
     champion: tuple[int, str, tuple[str, ...]]
+    proposed: tuple[int, str, float] | None
     rows: tuple[Row, ...]
     promised: float
     noise_floor: float
@@ -63,8 +65,9 @@ class Report:
         ledger, journal, state = climb.ledger, climb.journal, climb.state()
         ours = [a for a in state.attempts if _belongs(a, climb)]
         rows = tuple(_row(a, climb) for a in ours)
-        lineage = _lineage(state.champion, {a.id: a for a in state.attempts})
-        accepted = [a for a in lineage if _belongs(a, climb) and a.verdict]
+        by_id = {a.id: a for a in state.attempts}
+        lineage, proposed = _lineage(state.champion, by_id), by_id.get(journal.proposed, state.champion)
+        gained = [a for a in _lineage(proposed, by_id) if _belongs(a, climb) and a.verdict]
         floors = [a.verdict.noise_floor for a in ours if a.verdict and a.verdict.noise_floor]
         trained = [row.fold_runs for row in rows if row.fold_runs]
         fits = state.fits()
@@ -73,8 +76,9 @@ class Report:
             metric,
             ledger.k,
             (state.champion.id, state.champion.name, tuple(a.name for a in lineage if a.parent is not None)),
+            None if proposed.id == state.champion.id else (proposed.id, proposed.name, proposed.verdict.gain),
             rows,
-            sum(a.verdict.gain for a in accepted),
+            sum(a.verdict.gain for a in gained),
             floors[-1] if floors else 0.0,
             climb.spent(),
             ledger.k * len(trained) - sum(trained),
@@ -101,6 +105,11 @@ class Report:
         yes = sum(row.verdict == "YES" for row in self.rows)
         shown = digits(self.noise_floor, self.promised or 1.0)
         lines = [f"champion: {number} {name}" + (f" ({' + '.join(way)})" if len(way) > 1 else "")]
+        if self.champion[0] == self.journal.stood:
+            lines.append("no change was accepted: what stood before stands")
+        if self.proposed is not None:
+            id, name, gain = self.proposed
+            lines.append(f"to hand in: {id} {name}; no YES, but likeliest to help ({gain:+.{shown}f}, part of it luck)")
         lines += self._claimed(shown)
         tried, runs = len(self.rows), sum(row.fold_runs for row in self.rows)
         lines.append(
@@ -113,15 +122,16 @@ class Report:
     def _claimed(self, shown: int) -> list[str]:
         claim = self.journal.claim
         if claim is None:
-            if self.champion[0] == self.journal.stood:
-                return ["no change was accepted: what stood before stands"]
+            if not self.promised:
+                return []
             return [f"the verdicts promise {self.promised:+.{shown}f} {self.metric}; not yet checked with new seeds"]
+        what = "champion" if self.proposed is None else self.proposed[1]
         folds = f"{claim.folds} fold{'s' * (claim.folds != 1)}"
         between = "" if claim.low is None else f" (90 % interval {claim.low:+.{shown}f} to {claim.high:+.{shown}f})"
         lines = [
             f"both trained anew with other seeds, on {folds}: {claim.gain:+.{shown}f} {self.metric} "
             f"over the baseline{between}",
-            f"  baseline {claim.baseline_score:.{shown + 1}f}, champion {claim.champion_score:.{shown + 1}f}; "
+            f"  baseline {claim.baseline_score:.{shown + 1}f}, {what} {claim.champion_score:.{shown + 1}f}; "
             f"the verdicts on the way promised {self.promised:+.{shown}f}",
         ]
         if claim.low is not None and claim.low <= 0:
@@ -133,6 +143,9 @@ class Report:
         claim = self.journal.claim
         return {
             "champion": {"id": self.champion[0], "name": self.champion[1], "accepted": list(self.champion[2])},
+            "proposed": None
+            if self.proposed is None
+            else dict(zip(("id", "name", "gain"), self.proposed, strict=True)),
             "claim": claim.tree() if claim else None,
             "promised": self.promised,
             "attempts": [row.tree() for row in self.rows],
@@ -169,7 +182,7 @@ def _belongs(attempt: Any, climb: Climb) -> bool:
 
 def _row(attempt: Any, climb: Climb) -> Row:
     v, name, journal = attempt.verdict, attempt.name, climb.journal
-    checked = journal.claim.folds if journal.claim and attempt.id == climb.ledger.champion().id else 0
+    checked = journal.claim.folds if journal.claim and attempt.id == journal.proposed else 0
     return Row(
         attempt.id,
         name,

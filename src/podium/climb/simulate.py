@@ -152,6 +152,16 @@ class Simulated:
                 self.best = id
         return self.tried[id]
 
+    def missing(self, id: int) -> int:
+        """Folds that an attempt is not trained on."""
+        return self.k - len({what.fold for what in self.runs[id]})
+
+    def complete(self, id: int) -> Tried:
+        """Train the folds that an attempt lacks, and judge it again."""
+        for fold in range(self.k):
+            self._train(self.tried[id], FoldSeed(fold, 0))
+        return self.resume(id, careful=True, seeds=1)
+
     def _accepted(self, id: int) -> bool:
         """A YES stands; the folds that it completes say nothing more of it."""
         verdict = self.tried[id].verdict

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning_fabric import Fabric
-from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import nn
 
 from podium.recipe import Recipe, TrainConfig
+from podium.training.fabric import Fabric, FabricModule, FabricOptimizer
 
 
-def clip(fabric: Fabric, network: _FabricModule, optimizer: _FabricOptimizer, config: TrainConfig) -> None:
+def clip(fabric: Fabric, network: FabricModule, optimizer: FabricOptimizer, config: TrainConfig) -> None:
     """Scale all gradients down to the norm `train.grad_clip`, then cut each to `train.clip_value`, where they are set.
 
     What is not finite stays so: a scaler skips the step and lowers its scale, and without one the loss tells.

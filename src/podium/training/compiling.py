@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
+
+from podium.training.fabric import Fabric
 
 COMPILE_SECONDS = 60.0
 """What compiling a segmentation network for one shape takes, forward and backward, on a current machine."""

@@ -8,14 +8,12 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from podium.cores import usable_cores
 from podium.errors import ConfigError
 from podium.progress import counted
+from podium.training.fabric import DDPStrategy, Fabric, LightningEnvironment
 
 Precision = Literal["bf16-mixed", "16-mixed", "32-true"]
 

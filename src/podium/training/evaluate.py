@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ from podium.metrics import Measured
 from podium.progress import say_once
 from podium.recipe import PredictConfig, Recipe, View
 from podium.training.device import Normalize
+from podium.training.fabric import Fabric
 from podium.training.means import Mean, as_uint8, ranked
 from podium.training.ranks import Ranks
 from podium.training.tasks import MaskTask, TableTask, Values

@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 import torch
 from blake3 import blake3
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from podium.data.augment import augment
@@ -27,6 +26,7 @@ from podium.recipe import Recipe
 from podium.training import checkpoint
 from podium.training.device import Normalize
 from podium.training.evaluate import Array, Predictor
+from podium.training.fabric import Fabric
 from podium.training.learners import Rows, fit, mean_loss
 from podium.training.state import Epoch, Trained
 from podium.training.tasks import TableTask

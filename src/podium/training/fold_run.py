@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from podium.config import write_toml
 from podium.data.competition import Competition
@@ -43,6 +42,7 @@ from podium.training.choice import chosen, chosen_epoch
 from podium.training.device import count_devices, create_fabric, device_name, expect_unused, to_device
 from podium.training.estimate import outlook
 from podium.training.evaluate import Predictor, evaluate, joined, seconds_to_evaluate, share_of
+from podium.training.fabric import Fabric
 from podium.training.facts import Phases, facts
 from podium.training.failures import MemoryRanOut
 from podium.training.features import train_features

@@ -232,11 +232,11 @@ class Training:
         self.ranks.tick()
         if not self.budget.validates(self.done.epoch, self.recipe.train.val_every, last=last):
             return None, None
-        started = time.monotonic()
+        started = self.budget.elapsed
         with self.average.in_place() if self.average else nullcontext():
             found = self.setting.validate()
         self.ranks.tick()
-        self.budget.validated(self.ranks.agree(time.monotonic() - started))
+        self.budget.validated(self.ranks.agree(self.budget.elapsed - started))
         return found
 
     def _close_epoch(self, epoch: Epoch, over: bool) -> bool:

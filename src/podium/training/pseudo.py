@@ -16,7 +16,6 @@ from typing import Any
 import cv2
 import numpy as np
 import polars as pl
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from podium.data.competition import Competition
@@ -36,6 +35,7 @@ from podium.recipe import PseudoConfig, Recipe
 from podium.training.choice import chosen
 from podium.training.device import forked_random
 from podium.training.evaluate import Predictor
+from podium.training.fabric import Fabric
 from podium.training.losses import IGNORED, Kind
 from podium.training.out_of_fold import write_table
 from podium.training.tasks import ClassMapTask, PlanesTask, TableTask, Task

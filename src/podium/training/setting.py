@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lightning_fabric import Fabric
 from torch import nn
 
 from podium.data.loader import TrainLoader
 from podium.metrics import Metric
 from podium.recipe import Recipe
+from podium.training.fabric import Fabric
 from podium.training.ranks import Ranks
 from podium.training.tasks import Task
 

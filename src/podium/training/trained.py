@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_fabric import Fabric
 from torch import nn
 
 from podium.data.competition import Competition
@@ -13,6 +12,7 @@ from podium.metrics import Metric
 from podium.recipe import Recipe
 from podium.training import checkpoint
 from podium.training.device import count_devices, to_device
+from podium.training.fabric import Fabric
 from podium.training.tasks import MaskTask, TableTask, create_task
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from podium.data.augment.sheet import alone
 from podium.data.loader import TrainLoader
 from podium.recipe import Recipe, SamplingConfig
 from podium.training.evaluate import evaluating
+from podium.training.fabric import Fabric
 from podium.training.feed import Feed
 from podium.training.tasks import Task
 

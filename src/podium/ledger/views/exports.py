@@ -82,6 +82,10 @@ _LATEX = {
 } | {c: f"\\{c}" for c in "{}$&#_%"}
 
 
+ON_A_PAGE = 30
+"""Rows of a table that fits on one; a longer one goes on over several."""
+
+
 def to_latex(ledger: Ledger) -> str:
     """An ablation table: mean and standard deviation over folds, raw gains with their standard errors; no stars."""
     rows = []
@@ -96,42 +100,40 @@ def to_latex(ledger: Ledger) -> str:
         r"$\Delta$: mean gain over the parent on the same folds $\pm$ its standard error, which counts the noise of "
         "retraining; positive is better. The best recipe is bold."
     )
-    return "\n".join(
-        [
-            r"% \usepackage[T1]{fontenc} and \usepackage{booktabs}",
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{caption}}}",
-            r"\begin{tabular}{llrrll}",
-            r"\toprule",
-            rf"Attempt & Change & {in_latex(ledger.metric)} & $\Delta$ & $n$ & Verdict \\",
-            r"\midrule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    head = rf"Attempt & {in_latex(ledger.metric)} & $\Delta$ & $n$ & Verdict \\"
+    columns, packages = r"{p{0.33\linewidth}rrll}", r"% \usepackage[T1]{fontenc}, \usepackage{booktabs}"
+    if len(rows) <= ON_A_PAGE:
+        begin = [packages, r"\begin{table}", r"\centering", r"\small", rf"\caption{{{caption}}}"]
+        begin, end = [*begin, rf"\begin{{tabular}}{columns}"], [r"\end{tabular}", r"\end{table}"]
+    else:
+        begin = [packages + r", \usepackage{longtable}", r"\begingroup", r"\small", rf"\begin{{longtable}}{columns}"]
+        begin, end = [*begin, rf"\caption{{{caption}}} \\"], [r"\end{longtable}", r"\endgroup"]
+        rows = [r"\endfirsthead", r"\toprule", head, r"\midrule", r"\endhead", *rows]
+    return "\n".join([*begin, r"\toprule", head, r"\midrule", *rows, r"\bottomrule", *end, ""])
 
 
 def _cells(entry: Entry, ledger: Ledger, depth: int, bold: bool) -> list[str]:
     n = max(4, ledger.decimals)
-    name = in_latex(entry.name)
+    name = rf"\textbf{{{in_latex(entry.name)}}}" if bold else in_latex(entry.name)
     found = entry.mean_and_sd()
     sd = "" if found is None or found[1] is None else rf" \pm {found[1]:.{n}f}"
     mean = "--" if found is None else f"${found[0]:.{n}f}{sd}$"
     error = "" if entry.se is None else rf" \pm {entry.se:.{n}f}"
     gain = entry.gain if entry.raw_gain is None else entry.raw_gain
-    change = in_latex(entry.change).replace("-\\textgreater{}", r"$\to$") if entry.parent is not None else "--"
+    change = "" if entry.parent is None else ": " + _breakable(in_latex(entry.change))
     return [
-        r"\quad" * depth + " " * bool(depth) + (rf"\textbf{{{name}}}" if bold else name),
-        change,
+        rf"\raggedright\leftskip={depth}em {name}{change}",
         mean,
         "--" if entry.parent is None or gain is None else f"${signed(gain, n)}{error}$",
         str(len(entry.fold_means())),
         in_latex(entry.standing()) or "--",
     ]
+
+
+def _breakable(change: str) -> str:
+    """A change in LaTeX, whose keys may go on in the next line."""
+    arrows = change.replace("-\\textgreater{}", r"$\to$")
+    return re.sub(r"(?<=[a-z])(\.|\\_)(?=[a-z])", r"\1\\allowbreak{}", arrows)
 
 
 def in_latex(text: str) -> str:
