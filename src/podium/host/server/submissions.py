@@ -14,6 +14,7 @@ from podium.host.server.database import Row, marks
 from podium.host.server.host import Host
 from podium.host.server.quota import require_allowed, require_room
 from podium.host.server.refusals import Conflict, Forbidden, Refusal, Unknown
+from podium.host.server.standings import score_text
 from podium.host.server.teams import require_team, team_of
 from podium.host.server.tokens import hash_of
 from podium.host.server.uploads import usable
@@ -242,7 +243,7 @@ def _require_new(db: sqlite3.Connection, team: int, sha256: str) -> None:
     if same is None:
         return
     note = f' "{same["message"]}"' if same["message"] else ""
-    score = f"; public score {same['shown']:.5f}" if same["shown"] is not None else ""
+    score = f"; public score {score_text(same['shown'])}" if same["shown"] is not None else ""
     raise Conflict(
         f"this very file was submitted before, as {same['id']}{note} on {same['at'][:16].replace('T', ' ')}{score}",
         remedy="nothing was used of the quota",
