@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from podium.data.competition import Competition
-from podium.errors import DataError, PodiumError
+from podium.errors import DataError, PodiumError, nearest
 from podium.files import is_complete, locked, write_atomic
 from podium.host.server.refusals import Unknown
 from podium.host.server.spec import Rules
@@ -159,7 +159,9 @@ class Competitions:
         """
         folder = self.folder / slug
         if not SLUG.fullmatch(slug) or not is_complete(folder):
-            raise Unknown(f"there is no competition '{slug[:60]}'", remedy="kaggle competitions list")
+            names = sorted(p.name for p in self.folder.glob("*") if is_complete(p))
+            remedy = nearest(slug[:60], names[:20]) if names else "podium host new makes one"
+            raise Unknown(f"there is no competition '{slug[:60]}'", remedy=remedy)
         stamp = tuple(_stamp(folder / name) for name in (SPEC, RULES, DESCRIPTION, DATA, BUNDLE))
         with self._lock:
             known = self._known.get(slug)

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from podium.host.server.accounts import User
 from podium.host.server.competitions import Hosted
@@ -207,7 +207,7 @@ def history(host: Host, number: int, user: User) -> list[dict[str, object]]:
     return [dict(row) for row in rows]
 
 
-def same_content(host: Host, hosted: Hosted, user: User) -> list[dict[str, object]]:
+def same_content(host: Host, hosted: Hosted, user: User) -> list[dict[str, Any]]:
     """Files that several teams handed in, byte for byte.
 
     Raises:
