@@ -293,6 +293,14 @@ def test_under_the_ladder_rule_small_gains_are_not_told(house):
     assert my_standing(house.host, house.hosted, house.users["alice"]).score == told[2]
 
 
+@pytest.mark.parametrize("end", ["2031-06-30", "2031-06-30T10:00:00", "tomorrow", "30.6.2031"])
+def test_a_date_without_its_zone_is_told_how_it_is_written(house, end):
+    with pytest.raises(ConfigError) as told:
+        house.rules(end=end)
+    assert told.value.found == f"'end' is '{end}'"
+    assert told.value.expected == "a time with its zone, for instance 2031-06-30T23:59:00Z"
+
+
 class Says:
     """A marker that has an answer without looking."""
 
