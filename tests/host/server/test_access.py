@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,7 @@ from podium.host.server import sse, uploads
 from podium.host.server.refusals import Forbidden, Refusal, Unknown
 from podium.host.server.standings import as_csv, harmless, standings
 from podium.host.server.submissions import hand_in, submission
-from podium.host.server.teams import rename
+from podium.host.server.teams import enter, rename
 
 PASSWORD = "correct horse battery"
 
@@ -103,6 +105,20 @@ def test_an_upload_is_its_owners_once_and_of_its_competition(live):
         assert (again.status_code, "handed in already" in again.text) == (409, True)
         assert alice.put(f"/api/uploads/{token}", content=data).status_code == 409
         assert alice.put("/api/uploads/podium_" + "x" * 43, content=data).status_code == 404
+
+
+def test_an_upload_is_for_the_competition_that_it_was_asked_for_alone(house):
+    """The other may have been over its quota, or closed: what it would have refused is not brought in this way."""
+    other = Path(house.hosted.folder).with_name("bikes")
+    shutil.copytree(house.hosted.folder, other)
+    alice, data = house.user("alice"), house.csv(0.1).read_bytes()
+    token = uploads.start_upload(house.host, house.hosted, alice, "a.csv", len(data))
+    house.put(token, data)
+    bikes = house.host.competitions.get("bikes")
+    enter(house.host, bikes, alice)
+    with pytest.raises(Unknown, match="no such upload of yours in this competition"):
+        hand_in(house.host, bikes, alice, token, "")
+    assert hand_in(house.host, house.hosted, alice, token, "").competition == "cars"
 
 
 def test_uploads_that_were_never_handed_in_give_way_to_new_ones(tmp_path, monkeypatch):
