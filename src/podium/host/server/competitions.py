@@ -105,15 +105,16 @@ class Hosted:
         return found
 
     def file(self, name: str) -> DataFile:
-        """A file by its name; nothing but the names of the list is ever looked for on the disk.
+        """A file by its name, as it is now; nothing but the names of the list is ever looked for on the disk.
 
         Raises:
             Unknown: if there is none.
         """
         found = next((f for f in self.files if f.name == name), None)
-        if found is None:
+        if found is None or found.path.is_symlink() or not found.path.is_file():
             raise Unknown(f"'{name[:100]}' is no file of {self.slug}", remedy=f"kaggle competitions files {self.slug}")
-        return found
+        stat = found.path.stat()  # the list may be from before an edit
+        return DataFile(found.name, found.path, stat.st_size, stat.st_mtime)
 
     @property
     def bundle(self) -> DataFile:
