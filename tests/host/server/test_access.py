@@ -284,6 +284,24 @@ def test_a_negative_score_stays_a_number_in_the_file_of_the_board(tmp_path):
 # the live feed
 
 
+@pytest.mark.parametrize("who", ["eve", None])
+def test_what_was_missed_is_replayed_to_those_whom_it_concerns_alone(live, who):
+    """From the first event on: alice's and bob's submissions are among them, and their teams' own events."""
+    assert live.host.db.one("SELECT count(*) AS n FROM events WHERE team IS NOT NULL")["n"] >= 2
+    last, seen = live.host.events.last("cars", "board"), []
+    with (
+        client(live.port, live.tokens[who] if who else None) as http,
+        http.stream("GET", "/api/competitions/cars/events?since=0") as answer,
+    ):
+        for line in answer.iter_lines():
+            seen.append(line)
+            if line == f"id: {last}":
+                break
+    kinds = {line for line in seen if line.startswith("event:")}
+    assert "event: board" in kinds
+    assert not kinds & {"event: submission", "event: team"}
+
+
 def test_events_come_with_ids_are_replayed_and_tell_no_scores(live, monkeypatch):
     monkeypatch.setattr(sse, "HEARTBEAT", 1.0)
     seen, last = [], live.host.events.last()
