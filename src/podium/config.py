@@ -9,6 +9,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Self, get_args
 
@@ -288,6 +289,7 @@ def _unknown(key: str, schema: type[BaseModel], where: str = "", root: type[Base
 _UNION = re.compile(r"constrained-int$|(literal|dict|list|tuple)\[")
 """What pydantic calls the parts of a union where it says which of them failed."""
 
+_MOMENT = "a time with its zone, for instance 2031-06-30T23:59:00Z"
 _PLAIN = {
     "float_parsing": "a number",
     "float_type": "a number",
@@ -300,6 +302,10 @@ _PLAIN = {
     "list_type": "a list, in [ ]",
     "tuple_type": "a list, in [ ]",
     "dict_type": "a table, in { }",
+    "timezone_aware": _MOMENT,
+    "datetime_type": _MOMENT,
+    "datetime_parsing": _MOMENT,
+    "datetime_from_date_parsing": _MOMENT,
 }
 
 
@@ -322,6 +328,7 @@ def _explain(schema: type[BaseModel], error: ValidationError, where: str) -> Con
     if isinstance(first["input"], Mapping) and first["type"] == "value_error":
         given = f"the settings of [{key}] do not fit together" if key else "the settings do not fit together"
     else:
-        given = f"'{key}' is {first['input']!r}"
+        value = first["input"]
+        given = f"'{key}' is {value.isoformat() if isinstance(value, date) else repr(value)}"
     message = _PLAIN.get(first["type"], first["msg"].removeprefix("Value error, ").removeprefix("Input should be "))
     return ConfigError(given, where=where, expected=message)

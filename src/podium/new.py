@@ -11,6 +11,7 @@ from typing import Any
 
 from podium.boards.base import Board
 from podium.boards.choice import board_at
+from podium.boards.host import HostBoard
 from podium.data.competition import Competition, listed
 from podium.data.frames import frame_to_folder
 from podium.data.infer import Inference, infer_with
@@ -20,6 +21,7 @@ from podium.data.place import SPEC
 from podium.data.plan import Aim, plan
 from podium.data.samples import Problem, list_samples
 from podium.data.targets import read_target, target_word
+from podium.data.told import as_told
 from podium.errors import BoardError, ConfigError, DataError, PodiumError, storage_error
 from podium.files import building, write_atomic
 from podium.formats import images
@@ -51,7 +53,8 @@ def make_workspace(
     say(f"  {board.name}: into {downloads}")
     archives = board.fetch(downloads)
     told = [f"board.{key}={json.dumps(value)}" for key, value in keys.items()]
-    _make(root, archives[0], [*told, *_daily_limit(board), *settings], share, public, solution, copy, seed)
+    spec = board.spec() if isinstance(board, HostBoard) else ""
+    _make(root, archives[0], [*told, *_daily_limit(board), *settings], share, public, solution, copy, seed, spec)
     shutil.rmtree(downloads)
 
 
@@ -74,6 +77,7 @@ def _make(
     solution: str | Path | None,
     copy: bool,
     seed: int,
+    told: str = "",
 ) -> None:
     with building(root, marker=False) as draft:
         unpacked = _unpack(source, draft / "data")
@@ -81,7 +85,8 @@ def _make(
             raise ConfigError(
                 "--hold-out needs the files unpacked", where=source, remedy="unpack the archive and give the folder"
             )
-        inference = infer_with(draft / "data" if unpacked else source, _name(root), settings)
+        data = draft / "data" if unpacked else source
+        inference = as_told(told, data, _name(root), settings) or infer_with(data, _name(root), settings)
         inference = _take_metric(inference, draft)
         if not unpacked:
             inference = _lay_out(inference, source, draft, share, public, copy, seed)

@@ -159,6 +159,15 @@ class HostBoard:
         named = (r for r in rows if str(r.get("ref") or "").rstrip("/").rpartition("/")[2] == self.slug)
         return next(named, {})
 
+    def spec(self) -> str:
+        """`competition.toml` of a podium host: what the files are, metric, submission format; "" of another server."""
+        try:
+            return self.rpc.get(f"/api/competitions/{self.slug}/spec")
+        except RpcError as error:
+            if error.status not in (404, 405, 501):
+                raise
+            return ""
+
     def deadline(self) -> datetime | None:
         """When it closes, as the list of competitions says."""
         return in_utc(str(self.facts().get("deadline") or ""))

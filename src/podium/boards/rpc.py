@@ -87,6 +87,16 @@ class Rpc:
             raise RpcError("the answer is not understood: is this a podium host?", where=self.url) from None
         return found
 
+    def get(self, path: str) -> str:
+        """The text at an address of the server.
+
+        Raises:
+            RpcError: as `call` does.
+        """
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        with self._open(urllib.request.Request(self.url + path, headers=headers)) as answer:
+            return str(answer.read(LARGEST_ANSWER).decode(errors="replace"))
+
     def who(self) -> str:
         """Whose token it is, by user name; "" if the server does not know it."""
         if not self.token:

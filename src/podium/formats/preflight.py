@@ -46,8 +46,14 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        place = ", ".join(filter(None, [f"line {self.line}" if self.line else "", self.column]))
-        return (f"{place}: " if place else "") + self.found + (f" ({self.remedy})" if self.remedy else "")
+        place = ", ".join(filter(None, [f"line {self.line}" if self.line else "", brief(self.column)]))
+        return (f"{place}: " if place else "") + brief(self.found) + (f" ({brief(self.remedy)})" if self.remedy else "")
+
+
+def brief(text: str, most: int = 400) -> str:
+    """A text without its middle if it is long: a file may have one field of a gigabyte, and problems quote fields."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} … {text[-half:]}"
 
 
 def check(path: Path, fmt: SubmissionFormat, expected_ids: Sequence[str], shapes: Shapes) -> None:

@@ -8,6 +8,7 @@ import gzip
 import io
 import itertools
 import re
+import shlex
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -211,13 +212,17 @@ def _text(raw: bytes, line: int, path: Path) -> str:
             f"not UTF-8: byte {raw[error.start]:#04x} at position {error.start + 1} of the line",
             path=path,
             line=line,
-            remedy=f"it looks like Latin-1; convert it: {_iconv(path, 'LATIN1')}",
+            remedy=(
+                "it is no text: is it the right file?"
+                if re.search(rb"[\x00-\x08\x0e-\x1f]", raw)
+                else f"it looks like Latin-1; convert it: {_iconv(path, 'LATIN1')}"
+            ),
         ) from None
 
 
 def _iconv(path: Path, encoding: str) -> str:
-    new = f"{path.name}.utf8"
-    return f"iconv -f {encoding} -t UTF-8 {path.name} > {new} && mv {new} {path.name}"
+    old, new = shlex.quote(path.name), shlex.quote(f"{path.name}.utf8")
+    return f"iconv -f {encoding} -t UTF-8 {old} > {new} && mv {new} {old}"
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hosting import House, serving, wait_graded
+from podium.host.server.teams import rename
 
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -171,6 +172,33 @@ def test_no_page_is_wider_than_a_phone(lap):
     for path in ["/", "/account", *(f"/c/cars{page}" for page in pages)]:
         phone.go(path)
         assert phone.driver.execute_script("return document.documentElement.scrollWidth") <= 360, path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_name_pushes_scores_out_of_sight(lap, width):
+    """Names, file names, notes and reasons without a blank in them are broken."""
+    house, open_browser = lap
+    alice = house.user("alice", organiser=True)
+    house.host.accounts.set_password(alice, "alice has a long password")
+    house.send("alice", house.csv(0.1).read_bytes(), "n" * 300, file_name="f" * 110 + ".csv")
+    house.send("alice", b"img,rle_mask\n" + b"1" * 3000, file_name="bad.csv")
+    house.submit("a-user-whose-name-is-as-long-as-they-get", 0.2, seed=1)
+    wait_graded(house)
+    rename(house.host, house.hosted, alice, "W" * 50)
+    browser = open_browser(width=width)
+    browser.go("/login")
+    browser.fill(name="alice", password="alice has a long password")
+    browser.press("Log in")
+    hidden = "[...document.querySelectorAll('.scroll')].some(e => e.scrollWidth > e.clientWidth + 1)"
+    for path in ("leaderboard", "submissions", "organise"):
+        browser.go(f"/c/cars/{path}")
+        assert "0.86529" in browser.text()
+        assert not browser.driver.execute_script(f"return {hidden}"), path
+    house.clock.forward(days=31)
+    browser.driver.delete_all_cookies()
+    browser.go("/c/cars/leaderboard?private=true")
+    assert not browser.driver.execute_script(f"return {hidden}")
 
 
 def test_the_style_and_the_script_are_our_own():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from fastapi import APIRouter
 
 from hosting import House, client, serving
+from podium.host import pages
 
 PASSWORD = "correct horse battery"
 
@@ -107,6 +109,28 @@ def test_forms_of_other_sites_are_refused(served):
     assert house.host.events.last() == before
 
 
+def test_no_page_or_call_that_changes_anything_is_served_without_the_sessions_secret(served):
+    """Every one of them, as the organiser, who may do all: a new route without the check fails here."""
+    house, port = served
+    browser, _ = logged_in(port, "olga")
+    free = ("/login", "/register", "/api/login", "/api/register", "/api/uploads/{token}")
+    parts = [part.router for part in vars(pages).values() if isinstance(getattr(part, "router", None), APIRouter)]
+    forms = [(m, r.path) for part in parts for r in part.routes for m in r.methods - {"GET", "HEAD"}]
+    spec = browser.get("/openapi.json").json()["paths"]
+    calls = [(m.upper(), p) for p, methods in spec.items() for m in methods if m != "get" and "/v1/" not in p]
+    assert len(forms) > 15
+    assert len(calls) > 20
+    before = house.host.events.last()
+    for method, path in [*forms, *calls]:
+        if path in free:
+            continue
+        where = path.replace("{slug}", "cars").replace("{number}", "1")
+        given = {"json": {}} if path.startswith("/api") else {"data": {"csrf": "x" * 43}}
+        answer = browser.request(method, where, **given)
+        assert (answer.status_code, "not of this session" in answer.text) == (403, True), (method, path, answer.text)
+    assert house.host.events.last() == before
+
+
 def test_names_are_shown_as_they_are_written(served):
     _, port = served
     browser, page = logged_in(port, "bob", "/c/cars/team")
@@ -129,6 +153,7 @@ def test_only_organisers_organise(served):
     _, port = served
     browser, page = logged_in(port, "alice", "/account")
     csrf = secret(page)
+    browser.follow_redirects = False  # to a page that refuses, after something was done all the same
     assert browser.get("/c/cars/organise").status_code == 403
     for path in ("rules", "description", "rescore", "users"):
         answer = browser.post(f"/c/cars/organise/{path}", data={"csrf": csrf, "text": "x", "name": "x"})

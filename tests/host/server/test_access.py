@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,7 @@ from podium.host.server import sse, uploads
 from podium.host.server.refusals import Forbidden, Refusal, Unknown
 from podium.host.server.standings import as_csv, harmless, standings
 from podium.host.server.submissions import hand_in, submission
-from podium.host.server.teams import rename
+from podium.host.server.teams import enter, rename
 
 PASSWORD = "correct horse battery"
 
@@ -103,6 +105,20 @@ def test_an_upload_is_its_owners_once_and_of_its_competition(live):
         assert (again.status_code, "handed in already" in again.text) == (409, True)
         assert alice.put(f"/api/uploads/{token}", content=data).status_code == 409
         assert alice.put("/api/uploads/podium_" + "x" * 43, content=data).status_code == 404
+
+
+def test_an_upload_is_for_the_competition_that_it_was_asked_for_alone(house):
+    """The other may have been over its quota, or closed: what it would have refused is not brought in this way."""
+    other = Path(house.hosted.folder).with_name("bikes")
+    shutil.copytree(house.hosted.folder, other)
+    alice, data = house.user("alice"), house.csv(0.1).read_bytes()
+    token = uploads.start_upload(house.host, house.hosted, alice, "a.csv", len(data))
+    house.put(token, data)
+    bikes = house.host.competitions.get("bikes")
+    enter(house.host, bikes, alice)
+    with pytest.raises(Unknown, match="no such upload of yours in this competition"):
+        hand_in(house.host, bikes, alice, token, "")
+    assert hand_in(house.host, house.hosted, alice, token, "").competition == "cars"
 
 
 def test_uploads_that_were_never_handed_in_give_way_to_new_ones(tmp_path, monkeypatch):
@@ -266,6 +282,24 @@ def test_a_negative_score_stays_a_number_in_the_file_of_the_board(tmp_path):
 
 
 # the live feed
+
+
+@pytest.mark.parametrize("who", ["eve", None])
+def test_what_was_missed_is_replayed_to_those_whom_it_concerns_alone(live, who):
+    """From the first event on: alice's and bob's submissions are among them, and their teams' own events."""
+    assert live.host.db.one("SELECT count(*) AS n FROM events WHERE team IS NOT NULL")["n"] >= 2
+    last, seen = live.host.events.last("cars", "board"), []
+    with (
+        client(live.port, live.tokens[who] if who else None) as http,
+        http.stream("GET", "/api/competitions/cars/events?since=0") as answer,
+    ):
+        for line in answer.iter_lines():
+            seen.append(line)
+            if line == f"id: {last}":
+                break
+    kinds = {line for line in seen if line.startswith("event:")}
+    assert "event: board" in kinds
+    assert not kinds & {"event: submission", "event: team"}
 
 
 def test_events_come_with_ids_are_replayed_and_tell_no_scores(live, monkeypatch):

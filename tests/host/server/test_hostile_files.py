@@ -56,6 +56,7 @@ HOSTILE = {
     "nothing": (lambda: b"", "the file is empty"),
     "zeros": (lambda: bytes(10_000), "there is no column"),
     "UTF-16": (lambda: "img,rle_mask\n".encode("utf-16"), "UTF-16"),
+    "a picture that calls itself CSV": (lambda: b"\x05\x00\xff" * 999, "it is no text: is it the right file?"),
     "no UTF-8": (lambda: b"img,rle_mask\ncar3_01.jpg,\xff\xfe\n", "not UTF-8"),
     "a word": (lambda: b"img,rle_mask\ncar3_01.jpg,nan inf\n", "not a whole number"),
     "more rows than asked": (lambda: b"img,rle_mask\n" + b"".join(b"x%d.jpg,\n" % n for n in range(5000)), "5000 "),
@@ -77,6 +78,32 @@ def test_hostile_files_fail_with_a_reason_and_use_nothing(live, kind):
         assert told in found["error"], found["error"]
         assert str(live.folder) not in found["error"]
         assert http.get("/api/competitions/cars/limits").json()["total"] == before
+
+
+def test_a_reason_is_short_however_long_what_it_quotes_is(live):
+    """It is kept and is on a page: a field of megabytes, names of columns, a class, a number."""
+    long = b"9" * 3_000_000
+    rows = (long, b"img,rle_mask\n" + long, b"img,rle_mask\n%b,%b\n" % (long, long), b"img,rle_mask," + long + b"\n")
+    with client(live.port, live.tokens["eve"]) as http:
+        for data in rows:
+            number = uploaded(http, data, name="long.csv").json()["id"]
+            wait_graded(live)
+            found = http.get(f"/api/submissions/{number}").json()
+            assert found["status"] == "failed"
+            assert found["error"].startswith("long.csv: ")
+            assert len(found["error"]) < 10_100
+        kept = live.host.db.one("SELECT max(length(error)) AS n FROM grades")["n"]
+    assert kept < 10_100
+
+
+def test_what_to_type_is_told_with_the_name_that_the_team_knows(live):
+    with client(live.port, live.tokens["eve"]) as http:
+        number = uploaded(http, "img,rle_mask\n".encode("utf-16"), name="my file.csv").json()["id"]
+        wait_graded(live)
+        told = http.get(f"/api/submissions/{number}").json()["error"]
+    assert (
+        "(iconv -f UTF-16 -t UTF-8 'my file.csv' > 'my file.csv.utf8' && mv 'my file.csv.utf8' 'my file.csv')" in told
+    )
 
 
 def test_a_zip_of_one_csv_and_a_gzip_are_graded(live):

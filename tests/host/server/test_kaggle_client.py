@@ -162,6 +162,13 @@ def test_two_teams_through_a_competition(tmp_path, kaggle):
         uploads = house.host.db.one("SELECT count(*) AS n FROM uploads")["n"]
         assert uploads == 4  # nothing of the third was begun
 
+        house.rules(paused=True)
+        refused = bob("submit", "cars", "-f", str(house.csv(0.05)), "-m", "third", code=1)
+        assert (
+            refused.strip() == "cars is paused: nothing can be submitted for now"
+        )  # and no word of kaggle.com's rules
+        house.rules(paused=False)
+
         house.host.accounts.revoke(house.users["alice"], house.clock())
         assert "Authentication required" in alice("list", code=1)
 

@@ -14,7 +14,7 @@ from podium.host.server import submissions as subs
 from podium.host.server.quota import limits
 from podium.host.server.refusals import Conflict, Forbidden, Refusal, TooMany, Unknown
 from podium.host.server.shares import pooled, publish, shares, withdraw
-from podium.host.server.standings import my_standing, standings
+from podium.host.server.standings import my_standing, score_text, standings
 from podium.host.server.teams import baseline_team, enter, team_of
 from podium.host.server.uploads import start_upload
 from podium.host.solution import write_solution
@@ -291,6 +291,62 @@ def test_under_the_ladder_rule_small_gains_are_not_told(house):
     assert told[2] == told[3] == told[4]
     assert all(t == pytest.approx(round(t / 0.05) * 0.05) for t in told)
     assert my_standing(house.host, house.hosted, house.users["alice"]).score == told[2]
+
+
+@pytest.mark.parametrize("end", ["2031-06-30", "2031-06-30T10:00:00", "tomorrow", "30.6.2031"])
+def test_a_date_without_its_zone_is_told_how_it_is_written(house, end):
+    with pytest.raises(ConfigError) as told:
+        house.rules(end=end)
+    assert told.value.found == f"'end' is '{end}'"
+    assert told.value.expected == "a time with its zone, for instance 2031-06-30T23:59:00Z"
+
+
+class Says:
+    """A marker that has an answer without looking."""
+
+    def __init__(self, public, private=0.5):
+        self.answer = {"public": public, "private": private}
+
+    def mark(self, *_):
+        return self.answer
+
+
+@pytest.mark.parametrize("step", [0.0, 0.001])
+def test_a_score_of_three_hundred_digits_is_taken_and_does_not_fill_the_board(house, step):
+    """As a number of 1e300 in a table makes of a mean error; under the Ladder rule it has no whole number of steps."""
+    house.rules(ladder_step=step)
+    house.submit("alice")
+    house.grade(Says(1e306, -1e300))
+    (row,) = standings(house.host, house.hosted, None)
+    assert (row.score, row.score_text) == (1e306, "1.00000e+306")
+    assert score_text(-1e300) == "-1.00000e+300"
+    assert [score_text(v) for v in (0.123456, -12_345.678, 999_999_999_999.0)] == [
+        "0.12346", "-12345.67800", "999999999999.00000",
+    ]  # fmt: skip
+
+
+def test_gains_whose_mean_is_no_number_are_refused(house):
+    house.submit("alice")
+    for gain in (1e308, -1e10, float("inf"), float("nan")):
+        with pytest.raises(Refusal, match="the gain is"):
+            publish(house.host, house.hosted, house.users["alice"], what="x", verdict="YES", gain=gain)
+
+
+def test_the_quota_tells_of_what_is_not_graded_yet(house):
+    house.rules(daily_limit=2)
+    house.submit("alice")
+    house.grade()
+    house.submit("alice", seed=1)
+    with pytest.raises(Refusal, match=r"\(UTC\), 1 of which not yet graded: what fails does not count"):
+        house.submit("alice", seed=2)
+    house.grade()
+    with pytest.raises(Refusal, match=r"2 of 2 submissions on 2031-05-01 \(UTC\)\n"):
+        house.submit("alice", seed=2)
+    house.rules(failed_count=True, daily_limit=3)
+    house.submit("alice", seed=2)
+    with pytest.raises(Refusal) as told:
+        house.submit("alice", seed=3)
+    assert "not yet graded" not in str(told.value)
 
 
 def test_shared_attempts_are_pooled_by_kind_of_change(house):

@@ -123,6 +123,24 @@ def test_an_address_is_for_one_download_and_its_rest(live):
         assert http.get(forged).status_code == 410
 
 
+def test_a_download_whose_file_is_another_now_comes_whole(live):
+    """Its rest would be joined to the first part of the old one."""
+
+    def address(http):
+        return http.post("/api/competitions/cars/files", json={"name": "sample_submission.csv"}).json()["url"]
+
+    file = live.hosted.folder / "data" / "sample_submission.csv"
+    with client(live.port, live.tokens["alice"]) as http:
+        old, left = http.get(address(http)), address(http)
+        file.write_bytes(file.read_bytes() + b"\n")
+        tag = old.headers["etag"]
+        new = http.get(address(http), headers={"range": "bytes=10-", "if-range": tag})
+        assert (new.status_code, new.content) == (200, old.content + b"\n")
+        assert new.headers["etag"] != tag
+        assert http.get(left, headers={"range": "bytes=10-", "if-range": tag}).status_code == 409
+        file.write_bytes(old.content)
+
+
 def test_an_address_spelt_in_another_way_is_the_same_address(live):
     letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
     with client(live.port, live.tokens["alice"]) as http:

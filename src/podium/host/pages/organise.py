@@ -29,10 +29,15 @@ def organise(request: Request, host: TheHost, hosted: Of, user: OrganiserOnly) -
 
 def _page(request: Request, host: TheHost, hosted: Of, user: OrganiserOnly, **more: Any) -> Response:
     session = services_of(request).session(request)
+    submitted = subs.all_submissions(host, hosted, user)
+    teams = {one.id: one.team_name for one in submitted}
     known: dict[str, Any] = {
         "fields": [_field(hosted.rules, name) for name in Rules.model_fields],
-        "submitted": subs.all_submissions(host, hosted, user)[:LISTED],
-        "same": subs.same_content(host, hosted, user),
+        "submitted": submitted[:LISTED],
+        "same": [
+            {"ids": ids, "names": dict.fromkeys(teams[i] for i in ids)}
+            for ids in (row["ids"] for row in subs.same_content(host, hosted, user))
+        ],
         "users": host.accounts.everybody(),
         "new_user": "",
         "token": "",

@@ -17,6 +17,7 @@ from podium.host.server.accounts import Session
 from podium.host.server.competitions import Hosted
 from podium.host.server.offers import offers
 from podium.host.server.services import services_of
+from podium.host.server.standings import score_text
 from podium.host.server.teams import team_of
 
 HERE = Path(__file__).parent
@@ -141,8 +142,8 @@ def size(count: int) -> str:
 
 
 def score(value: float | None) -> str:
-    """Five decimals, as on the board."""
-    return "" if value is None else f"{value:.5f}"
+    """As on the board."""
+    return "" if value is None else score_text(value)
 
 
 def signed(value: float | int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 STYLE_PATH = "/docs.css"
@@ -21,12 +22,15 @@ def api_page(spec: dict[str, Any]) -> str:
         f"<title>{title}: REST</title><link rel=stylesheet href={STYLE_PATH}><main><h1>{title}: REST</h1>"
         "<p>Machines read <a href=/openapi.json>openapi.json</a>. Who asks is said by "
         "<code>Authorization: Bearer TOKEN</code>, or by the session of a browser with <code>X-CSRF-Token</code>. "
-        "An error is <code>{code, message}</code>.</p>" + "".join(parts) + "</main></html>"
+        "An error is <code>{code, message}</code>. <a href=/>All competitions</a></p>"
+        + "".join(parts)
+        + "</main></html>"
     )
 
 
 def _operation(spec: dict[str, Any], path: str, method: str, about: dict[str, Any]) -> str:
-    lines = [f"<p>{html.escape(about.get('description') or about.get('summary', ''))}</p>"]
+    first, _, rest = (about.get("description") or about.get("summary", "")).partition("\n\n")
+    lines = [f"<p>{_prose(rest)}</p>"] if rest else []
     names = [f"<code>{html.escape(p['name'])}</code> ({p['in']})" for p in about.get("parameters", [])]
     if names:
         lines.append(f"<p>Parameters: {', '.join(names)}</p>")
@@ -35,7 +39,12 @@ def _operation(spec: dict[str, Any], path: str, method: str, about: dict[str, An
         if fields:
             lines.append(f"<p>{title}: {fields}</p>")
     head = f"<b>{method.upper()}</b> <code>{html.escape(path)}</code>"
-    return f"<details><summary>{head} {html.escape(about.get('summary', ''))}</summary>{''.join(lines)}</details>"
+    return f"<details><summary>{head} {_prose(first)}</summary>{''.join(lines)}</details>"
+
+
+def _prose(text: str) -> str:
+    """A docstring's text, with what is in backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _good(about: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from podium.data.competition import Competition
-from podium.errors import DataError, PodiumError
+from podium.errors import DataError, PodiumError, nearest
 from podium.files import is_complete, locked, write_atomic
 from podium.host.server.refusals import Unknown
 from podium.host.server.spec import Rules
@@ -105,15 +105,16 @@ class Hosted:
         return found
 
     def file(self, name: str) -> DataFile:
-        """A file by its name; nothing but the names of the list is ever looked for on the disk.
+        """A file by its name, as it is now; nothing but the names of the list is ever looked for on the disk.
 
         Raises:
             Unknown: if there is none.
         """
         found = next((f for f in self.files if f.name == name), None)
-        if found is None:
+        if found is None or found.path.is_symlink() or not found.path.is_file():
             raise Unknown(f"'{name[:100]}' is no file of {self.slug}", remedy=f"kaggle competitions files {self.slug}")
-        return found
+        stat = found.path.stat()  # the list may be from before an edit
+        return DataFile(found.name, found.path, stat.st_size, stat.st_mtime)
 
     @property
     def bundle(self) -> DataFile:
@@ -159,7 +160,9 @@ class Competitions:
         """
         folder = self.folder / slug
         if not SLUG.fullmatch(slug) or not is_complete(folder):
-            raise Unknown(f"there is no competition '{slug[:60]}'", remedy="kaggle competitions list")
+            names = sorted(p.name for p in self.folder.glob("*") if is_complete(p))
+            remedy = nearest(slug[:60], names[:20]) if names else "podium host new makes one"
+            raise Unknown(f"there is no competition '{slug[:60]}'", remedy=remedy)
         stamp = tuple(_stamp(folder / name) for name in (SPEC, RULES, DESCRIPTION, DATA, BUNDLE))
         with self._lock:
             known = self._known.get(slug)

@@ -292,5 +292,6 @@ def _show(db: Any, hosted: Hosted, team: int, now: datetime) -> None:
             db.execute("UPDATE submissions SET shown = NULL WHERE id = ?", (row["id"],))
             continue
         if best is None or hosted.sign * (row["public"] - best) > step:
-            best = round(row["public"] / step) * step
+            steps = row["public"] / step
+            best = round(steps) * step if abs(steps) < 2**53 else row["public"]  # beyond, a step is less than a digit
         db.execute("UPDATE submissions SET shown = ? WHERE id = ?", (best, row["id"]))

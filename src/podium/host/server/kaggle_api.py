@@ -21,7 +21,7 @@ from podium.host.server.accounts import User
 from podium.host.server.competitions import DataFile, Hosted
 from podium.host.server.downloads import download_token
 from podium.host.server.quota import limits
-from podium.host.server.refusals import Refusal, Unauthorised, Unknown
+from podium.host.server.refusals import Forbidden, Refusal, Unauthorised, Unknown
 from podium.host.server.services import Services
 from podium.host.server.submissions import Submission, hand_in, submission, submissions
 from podium.host.server.uploads import start_upload
@@ -108,7 +108,10 @@ async def call(service: str, method: str, request: Request) -> Response:
         user = services.user(request)
         if user is None:
             raise Unauthorised("no token", remedy="podium host client-env prints how to set one")
-        return run(Call(services, user, body, base))
+        try:
+            return run(Call(services, user, body, base))
+        except Forbidden as error:  # to a 403 the client adds that one has to accept rules at kaggle.com
+            raise Refusal(error.found, expected=error.expected, remedy=error.remedy) from None
 
     found = await run_in_threadpool(answer)
     return found if isinstance(found, Response) else JSONResponse(found)
@@ -255,8 +258,8 @@ def _submission(call: Call, s: Submission) -> Body:
         "date": stamp(s.at),
         "description": s.message,
         "status": status,
-        "publicScore": "" if s.public is None else f"{s.public:.5f}",
-        "privateScore": "" if s.private is None else f"{s.private:.5f}",
+        "publicScore": "" if s.public is None else boards.score_text(s.public),
+        "privateScore": "" if s.private is None else boards.score_text(s.private),
         "errorDescription": s.error or ("cancelled" if s.status == "cancelled" else ""),
         "totalBytes": s.bytes,
         "submittedBy": s.user,

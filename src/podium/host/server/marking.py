@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import traceback
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from podium.data.competition import Competition
 from podium.errors import PodiumError, SubmissionError
 from podium.files import locked
+from podium.formats.preflight import brief
 from podium.formats.submission import SubmissionFormat
 from podium.host.grading import Classes, grade
 from podium.host.server.competitions import SOLUTION, SPEC, TRUTH
@@ -21,6 +23,9 @@ from podium.host.truth_store import mapped, open_runs, put_on_disk
 from podium.metrics import Metric, get_metric
 
 Answer = dict[str, Any]
+
+LONGEST = 10_000
+"""Characters of a reason: it is kept, and is on each page that lists the submission."""
 
 
 class Marker:
@@ -56,7 +61,7 @@ class Marker:
         except SubmissionError as error:
             if ".py:" in spec.metric and "cannot score it" in error.found:  # in the words of the organiser's code
                 return _ours(str(error))
-            return {"error": _told(error, name), "detail": ""}
+            return {"error": _told(error, file, name), "detail": ""}
         except (PodiumError, OSError) as error:
             return _ours(str(error))
         except MemoryError:
@@ -116,10 +121,12 @@ def _warm_up() -> None:
 
 
 def _ours(detail: str) -> Answer:
-    return {"error": "it could not be graded; the organisers can see why", "detail": detail}
+    return {"error": "it could not be graded; the organisers can see why", "detail": brief(detail, LONGEST)}
 
 
-def _told(error: SubmissionError, name: str) -> str:
-    """The reason by the name that the team gave the file; no path of this machine."""
-    text = str(error)
-    return text.replace(error.where, name) if error.where else text
+def _told(error: SubmissionError, file: Path, name: str) -> str:
+    """The reason by the name that the team gave the file, also in what it may type; no path or name of this machine."""
+    text = str(error).replace(error.where, name) if error.where else str(error)
+    return brief(
+        text.replace(f"{file.name}.utf8", shlex.quote(f"{name}.utf8")).replace(file.name, shlex.quote(name)), LONGEST
+    )

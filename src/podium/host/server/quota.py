@@ -64,18 +64,28 @@ def require_allowed(db: sqlite3.Connection, hosted: Hosted, team: int, now: date
     if rules.ended(now) and rules.late == "refused":
         raise Forbidden(f"{hosted.title} ended at {rules.end:%Y-%m-%d %H:%M} UTC")
     found = limits_in(db, hosted, team, now)
+    waiting = _waiting(db, rules.failed_count, team)
     if rules.total_limit and found.total >= rules.total_limit:
-        raise Refusal(f"the quota is used up: {found.total} of {rules.total_limit} submissions in all")
+        raise Refusal(f"the quota is used up: {found.total} of {rules.total_limit} submissions in all{waiting}")
     if found.today >= rules.daily_limit:
         minutes = int((found.resets - now).total_seconds() + 59) // 60
         raise Refusal(
-            f"the quota is used up: {found.today} of {rules.daily_limit} submissions on {now:%Y-%m-%d} (UTC)",
+            f"the quota is used up: {found.today} of {rules.daily_limit} submissions on {now:%Y-%m-%d} (UTC){waiting}",
             remedy=f"it resets at {found.resets:%Y-%m-%d %H:%M} UTC, in {minutes // 60} h {minutes % 60:02d} min",
         )
     hour = (now - timedelta(hours=1)).isoformat()
     lately = db.execute("SELECT count(*) AS n FROM submissions WHERE team = ? AND at > ?", (team, hour)).fetchone()["n"]
     if lately >= rules.submissions_an_hour:
         raise TooMany(f"{lately} submissions within an hour", expected=f"{rules.submissions_an_hour} at most")
+
+
+def _waiting(db: sqlite3.Connection, failed_count: bool, team: int) -> str:
+    """What is said of submissions without a score yet, whose place comes back if they fail."""
+    pending = (
+        "SELECT count(*) AS n FROM submissions WHERE team = ? AND status IN ('queued', 'grading') AND shown IS NULL"
+    )
+    n = 0 if failed_count else int(db.execute(pending, (team,)).fetchone()["n"])
+    return f", {n} of which not yet graded: what fails does not count" if n else ""
 
 
 def require_room(host: Host, db: sqlite3.Connection, team: int, size: int) -> None:

@@ -20,6 +20,8 @@ CHANGES = ("model", "encoder", "weights", "input", "augment", "loss", "optim", "
 """Kinds of change, as sections of a recipe; by these verdicts are pooled."""
 
 LONGEST = {"what": 200, "why": 4000, "link": 500, "code": 20_000}
+LARGEST_GAIN = 1e9
+"""So that the mean of gains is a number, and one that can be read."""
 A_DAY = 50
 
 
@@ -85,8 +87,8 @@ def publish(
         raise Refusal(f"the change is of '{change[:20]}'", expected="one of: " + ", ".join(CHANGES))
     if link and not link.startswith(("https://", "http://")):
         raise Refusal("the link is no address", expected="https://…")
-    if gain is not None and not math.isfinite(gain):
-        raise Refusal("the gain is not a number")
+    if gain is not None and not (math.isfinite(gain) and abs(gain) <= LARGEST_GAIN):
+        raise Refusal(f"the gain is {gain:g}", expected=f"a number, {LARGEST_GAIN:,.0f} at most")
     with host.db.write() as db:
         today = db.execute(
             "SELECT count(*) AS n FROM shares WHERE team = ? AND substr(at, 1, 10) = ?",

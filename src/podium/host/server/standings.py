@@ -53,8 +53,13 @@ class Standing:
 
     @property
     def score_text(self) -> str:
-        """Five decimals."""
-        return f"{self.score:.5f}"
+        """As it is written on the board."""
+        return score_text(self.score)
+
+
+def score_text(value: float) -> str:
+    """Five decimals; of a number too large to be read with them, as one guess of 1e300 makes, its size."""
+    return f"{value:.5f}" if abs(value) < 1e12 else f"{value:.5e}"
 
 
 _memo: WeakKeyDictionary[Host, dict[tuple[str, bool], tuple[object, list[Standing]]]] = WeakKeyDictionary()

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from podium.host.server.accounts import User
 from podium.host.server.competitions import Hosted
@@ -14,6 +14,7 @@ from podium.host.server.database import Row, marks
 from podium.host.server.host import Host
 from podium.host.server.quota import require_allowed, require_room
 from podium.host.server.refusals import Conflict, Forbidden, Refusal, Unknown
+from podium.host.server.standings import score_text
 from podium.host.server.teams import require_team, team_of
 from podium.host.server.tokens import hash_of
 from podium.host.server.uploads import usable
@@ -206,7 +207,7 @@ def history(host: Host, number: int, user: User) -> list[dict[str, object]]:
     return [dict(row) for row in rows]
 
 
-def same_content(host: Host, hosted: Hosted, user: User) -> list[dict[str, object]]:
+def same_content(host: Host, hosted: Hosted, user: User) -> list[dict[str, Any]]:
     """Files that several teams handed in, byte for byte.
 
     Raises:
@@ -242,7 +243,7 @@ def _require_new(db: sqlite3.Connection, team: int, sha256: str) -> None:
     if same is None:
         return
     note = f' "{same["message"]}"' if same["message"] else ""
-    score = f"; public score {same['shown']:.5f}" if same["shown"] is not None else ""
+    score = f"; public score {score_text(same['shown'])}" if same["shown"] is not None else ""
     raise Conflict(
         f"this very file was submitted before, as {same['id']}{note} on {same['at'][:16].replace('T', ' ')}{score}",
         remedy="nothing was used of the quota",
