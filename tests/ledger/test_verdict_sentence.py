@@ -111,6 +111,11 @@ def test_as_many_digits_as_the_noise_floor_bears(floor, gain, decimals):
             "in words: a new seed alone moves a fold by about 0.0004 (the noise floor); "
             "a gain worth having is 1.5 times that",
         ),
+        (
+            made("NO", "too small to matter", 0.0002),
+            "in words: a new seed alone moves a fold by about 0.0004 (the noise floor); "
+            "a gain worth having is 1.5 times that; it may help, but probably by less",
+        ),
         (made("NO", "worse", -0.0102), ""),
         (made("UNSURE", "noise floor unknown", 0.001, se=NAN, noise_floor=NAN), ""),
     ],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -96,7 +97,12 @@ class Attempt:
         """
         match = FOLDER.fullmatch(folder.name)
         if not match or not is_complete(folder):
-            raise LedgerError("not an attempt's folder, or one that was not written to the end", where=folder)
+            raise LedgerError(
+                "not an attempt's folder, or one that was not written to the end",
+                where=folder,
+                expected="a folder such as attempts/0003-name, with the file COMPLETE in it",
+                remedy="move it out of attempts/, or restore it",
+            )
         head = read_toml(folder / "change.toml")
         try:
             change = {k: (v.get("from"), v.get("to")) for k, v in head.get("change", {}).items()}
@@ -108,6 +114,7 @@ class Attempt:
             race = RaceConfig.from_tree(head.get("race", {}), where=f"{folder / 'change.toml'}: race")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise LedgerError(f"damaged ({error})", where=folder / "change.toml", remedy="restore the file") from None
+        _check_code(folder, code)
         try:
             why = (folder / "why.md").read_text(encoding="utf-8").strip() if (folder / "why.md").exists() else ""
         except (OSError, UnicodeDecodeError) as error:
@@ -189,7 +196,9 @@ class Attempt:
         beside = parent.cv_over(folds) if parent and folds <= parent.trained_folds() else None
         score = "-" if self.cv is None else f"{self.cv:.5f}"
         told = f"CV {metric}: {score} over {counted(len(folds), 'fold')}"
-        told += "" if beside is None else f" (its parent on the same: {beside:.5f})"
+        several = any(run.seed for side in (self, parent) if side for run in side.runs if run.fold in folds)
+        first = "; first seeds alone: the verdict counts all" if several else ""
+        told += "" if beside is None else f" (its parent on the same: {beside:.5f}{first})"
         done = "trained" if self.own_runs or not self.runs else "nothing trained; predicted anew in"
         return f"{told}, {done} {duration(self.seconds)}"
 
@@ -231,3 +240,25 @@ class Attempt:
         crown = Crown(at=datetime.now(UTC).isoformat(), why=why, by=by)
         write_toml(self.folder / CROWN, crown.tree())
         return replace(self, crown=crown)
+
+
+def _check_code(folder: Path, code: Mapping[str, str]) -> None:
+    """Refuse an attempt whose copies of the user's files are not those that it was trained with.
+
+    Raises:
+        LedgerError: naming the file.
+    """
+    for file, digest in code.items():
+        copy = folder / CODE / Path(file).name
+        try:
+            same = hashlib.sha256(copy.read_bytes()).hexdigest() == digest
+        except OSError as error:
+            told = f"the attempt's copy of {file} cannot be read ({error.strerror})"
+            raise LedgerError(told, where=copy, remedy="restore the file") from None
+        if not same:
+            raise LedgerError(
+                f"this is not the {file} that the attempt was written with",
+                where=copy,
+                expected=f"the hash that change.toml has of it ({digest[:8]})",
+                remedy="restore the file; a changed one is an attempt of its own: change yours in the workspace and try it",
+            )

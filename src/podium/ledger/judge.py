@@ -107,8 +107,9 @@ class Judge:
         return noise_of_terms(terms)
 
     def order(self, attempt: Attempt) -> tuple[int, ...]:
-        """The order in which it trains the folds."""
-        return fold_order(self.k, attempt.id)
+        """The order in which it trains the folds: those that were asked for come first."""
+        order, asked = fold_order(self.k, attempt.id), attempt.race.folds
+        return tuple(sorted(order, key=lambda fold: fold not in asked)) if asked else order
 
     def judge(self, attempt: Attempt, parent: Attempt, *, shared_training: bool = False) -> tuple[Decision, Verdict]:
         """The verdict after the fold runs so far.

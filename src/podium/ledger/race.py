@@ -124,7 +124,8 @@ class Race:
             mean = sum(base) / len(base)
             n = digits(d.noise_floor, d.gain) + 1
             seeds = "" if len(base) == 1 else f" (mean of {len(base)} seeds)"
-            say(f"  fold {last.fold}: {last.score:.{n}f}; its parent there: {mean:.{n}f}{seeds}")
+            of = f"fold {last.fold}" + (f" seed {last.seed}" if last.seed else "")
+            say(f"  {of}: {last.score:.{n}f}; its parent there: {mean:.{n}f}{seeds}")
         _explain(d, attempt.race.rule)
         if d.next is not None and math.isfinite(d.se):
             say("  (Ctrl-C stops here and loses nothing: podium resume goes on)")

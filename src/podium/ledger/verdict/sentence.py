@@ -42,7 +42,8 @@ def in_words(d: Decision, needed: float, worth: float) -> str:
     if d.verdict == "UNSURE":
         return f"in words: {likely}; {needed:.0f} times is a YES"
     if d.reason == "too small to matter":
-        return f"in words: {floor}; a gain worth having is {worth:g} times that"
+        less = "; it may help, but probably by less" if d.gain > 0 else ""
+        return f"in words: {floor}; a gain worth having is {worth:g} times that{less}"
     return ""
 
 
