@@ -140,12 +140,12 @@ class Racing:
         parents = [] if attempt.parent is None else [self.attempts.get(attempt.parent)]
         for scored in (attempt, *parents):
             same_metric(scored, self.competition, self.root)
-        if race:
-            changed = attempt.race.with_overrides(race)
-            self._check_folds(changed)
-            attempt = attempt.raced_by(changed)
+        changed = attempt.race.with_overrides(race)
+        self._check_folds(changed)
         prepared = self.prepare(attempt.recipe)
         same_folds(attempt, prepared.folds, self.root)
+        if race:
+            attempt = attempt.raced_by(changed)
         return self._run(self._completed(attempt, prepared) if complete else attempt, prepared)
 
     def combine(self, references: Sequence[str | int], name: str | None, why: str, race: RaceConfig) -> Attempt:

@@ -133,11 +133,10 @@ def test_what_it_adds_up_to():
     assert "2 accepted, where luck alone would give about 0.2" in text
     assert "20s saved (11%)" in text
     assert Totals.of(ledger()).told() == []
-    assert sums.worth is None, "no NO of it has a gain"
 
 
 def test_a_no_with_a_gain_is_explained_below_the_table():
-    assert WORTH == RULE.d_min
+    assert RULE.d_min == WORTH
     gained, lost = row(1, "a", 0, "NO", 0.0003), row(2, "b", 0, "NO", -0.01)
     (line,) = [line for line in Totals.of(ledger(CARVANA[0], gained, lost)).told() if "worth having" in line]
     assert line == (

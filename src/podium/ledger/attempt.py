@@ -260,5 +260,5 @@ def _check_code(folder: Path, code: Mapping[str, str]) -> None:
                 f"this is not the {file} that the attempt was written with",
                 where=copy,
                 expected=f"the hash that change.toml has of it ({digest[:8]})",
-                remedy="restore the file; a changed one is an attempt of its own: change yours in the workspace and try it",
+                remedy="restore it; a changed one is an attempt of its own: podium try, with the file in the workspace",
             )
