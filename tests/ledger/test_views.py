@@ -140,7 +140,7 @@ def test_a_no_with_a_gain_is_explained_below_the_table():
     gained, lost = row(1, "a", 0, "NO", 0.0003), row(2, "b", 0, "NO", -0.01)
     (line,) = [line for line in Totals.of(ledger(CARVANA[0], gained, lost)).told() if "worth having" in line]
     assert line == (
-        "a NO with a gain may help a little; a gain worth having (1.5 noise floors, mostly about 0.0006) is unlikely"
+        "a NO with a gain may help a little; a gain worth having (1.5 noise floors, mostly about 0.00060) is unlikely"
     )
     assert "worth having" not in "\n".join(Totals.of(ledger(CARVANA[0], lost)).told())
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from podium.ledger.decimals import digits
+from podium.ledger.decimals import two_digits
 from podium.ledger.views.entries import Entry, Ledger
 from podium.progress import counted, duration
 
@@ -91,8 +91,7 @@ class Totals:
     def _no(self) -> str:
         if self.worth is None:
             return ""
-        worth = f"{self.worth:.{digits(self.worth / WORTH, 0.0)}f}"
-        floors = f"{WORTH:g} noise floors, mostly about {worth}"
+        floors = f"{WORTH:g} noise floors, mostly about {two_digits(self.worth)}"
         return f"a NO with a gain may help a little; a gain worth having ({floors}) is unlikely"
 
     def _luck(self) -> str:
