@@ -195,3 +195,18 @@ def test_false_yes_is_rare_over_many_attempts_that_do_nothing(tmp_path):
         verdicts += [a.verdict.verdict for a in world.attempts.all()[1:]]
     assert len(verdicts) == 48
     assert verdicts.count("YES") <= 5
+
+
+def test_a_change_of_the_prediction_is_judged_by_the_scatter_of_its_own_gains(world):
+    world.effects["cut"] = 0.0
+    attempt = world.race.judged_at_once(world.enter("cut", "predict.threshold=0.4"))
+    judge, parent = world.race.judge, world.attempts.get(0)
+    assert attempt.verdict.shared
+    assert len(attempt.runs) == len(parent.runs) == 2 * K
+    _, own = judge.judge(attempt, parent, shared_training=True)
+    _, as_trained = judge.judge(attempt, parent)
+    assert attempt.verdict == own
+    assert own.se != as_trained.se
+    assert attempt.verdict.noise_terms() is None, "it tells nothing of how far trainings differ"
+    world.effects["mirror"] = 0.1
+    assert world.race.judged_at_once(world.enter("mirror", "predict.threshold=0.3")).crown.by == "verdict"

@@ -177,6 +177,14 @@ def test_latex_is_a_table_without_stars():
     assert in_latex("50% of a_b & {c} ± 1 \x1b[31m") == "50\\% of a\\_b \\& \\{c\\} $\\pm$ 1 \ufffd[31m"
 
 
+def test_a_long_change_is_broken_into_lines_in_a_paper():
+    long = row(1, "a", 0, "NO", -0.001, change=", ".join(f"augment.key{n} 0 -> 1" for n in range(9)))
+    assert r"\begin{tabular}{llrrll}" in to_latex(ledger(*CARVANA))
+    assert r"\begin{tabular}{l>{\raggedright\arraybackslash}p{0.28\linewidth}rrll}" in to_latex(
+        ledger(CARVANA[0], long)
+    )
+
+
 def test_text_cannot_steer_a_terminal():
     assert "\x1b" not in "\n".join(table(ledger(CARVANA[0], row(1, "a", 0, change="\x1b[2J\nx -> y"))))
     assert printable("a\tb\n c") == "a b c"

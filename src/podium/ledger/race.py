@@ -38,7 +38,7 @@ class Race:
         for seed in range(attempt.race.seeds):
             if seed == 1 and len(attempt.trained_folds(1)) < self.judge.k:
                 say("  every fold is trained; now each again with another seed, to see how far luck moves the score")
-                say("  (Ctrl-C stops; podium predict works already; podium baseline goes on)")
+                say("  (Ctrl-C stops; podium predict works already; the same command, or podium resume, goes on)")
             attempt = self.complete(attempt, seed)
         return attempt
 

@@ -69,6 +69,8 @@ def in_markdown(text: str) -> str:
 
 # ---------------------------------------------------------------------- LaTeX
 
+LONG = 40
+"""Characters of a change that a paper's table has room for in one line."""
 _LATEX = {
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
@@ -98,11 +100,11 @@ def to_latex(ledger: Ledger) -> str:
     )
     return "\n".join(
         [
-            r"% \usepackage[T1]{fontenc} and \usepackage{booktabs}",
+            r"% \usepackage[T1]{fontenc}, \usepackage{array} and \usepackage{booktabs}",
             r"\begin{table}",
-            r"\centering",
+            r"\centering" + (r"\footnotesize" if _column(ledger) != "l" else ""),
             rf"\caption{{{caption}}}",
-            r"\begin{tabular}{llrrll}",
+            rf"\begin{{tabular}}{{l{_column(ledger)}rrll}}",
             r"\toprule",
             rf"Attempt & Change & {in_latex(ledger.metric)} & $\Delta$ & $n$ & Verdict \\",
             r"\midrule",
@@ -113,6 +115,12 @@ def to_latex(ledger: Ledger) -> str:
             "",
         ]
     )
+
+
+def _column(ledger: Ledger) -> str:
+    """Of the changes; where one is longer than a line has room for, all are broken into lines."""
+    longest = max((len(entry.change) for entry in ledger.entries), default=0)
+    return r">{\raggedright\arraybackslash}p{0.28\linewidth}" if longest > LONG else "l"
 
 
 def _cells(entry: Entry, ledger: Ledger, depth: int, bold: bool) -> list[str]:
