@@ -16,6 +16,7 @@ from podium.ledger.views.curves_png import to_png
 from podium.ledger.views.curves_scene import HEIGHT, WIDTH, Stroke, _pieces, scene
 from podium.ledger.views.curves_svg import to_svg
 from podium.ledger.views.exports import harmless, in_latex, to_csv, to_latex, to_markdown
+from podium.ledger.views.gains import Gain, Gains
 from podium.ledger.views.near import near_the_line, told
 from podium.ledger.views.table import delta, first_of, shorter, table
 from podium.ledger.views.talk import spoken, talk
@@ -109,6 +110,15 @@ def test_a_lower_error_reads_as_a_gain():
     assert "lower is better" in to_latex(ledger(*CARVANA, up=False))
 
 
+def test_the_champion_is_the_one_that_was_crowned_last_whatever_its_number():
+    rows = [row(0, "baseline", None)]
+    rows += [row(n, f"a{n}", 0, "YES", 0.001, crowned=f"2026-01-0{day}") for n, day in ((1, 2), (2, 4), (3, 3))]
+    found = ledger(*rows)
+    assert found.champion.name == "a2"
+    assert "★ champion: 2 a2" in found.told()
+    assert ledger(*rows[:1]).champion.name == "baseline"
+
+
 def test_the_slide():
     assert talk(ledger(*CARVANA)) == [
         "SGD => NO",
@@ -183,6 +193,20 @@ def test_a_long_change_is_broken_into_lines_in_a_paper():
     assert r"\begin{tabular}{l>{\raggedright\arraybackslash}p{0.28\linewidth}rrll}" in to_latex(
         ledger(CARVANA[0], long)
     )
+
+
+def test_of_samples_that_gained_only_those_that_did_are_shown():
+    def of(*gains):
+        return Gains("dice", [Gain(f"s{n}", "g", 0, 0.5, 0.5 + gain, gain) for n, gain in enumerate(gains)])
+
+    few = of(0.2, 0.1, 0.0, -0.3)
+    assert [s.id for s in few.gained] == ["s0", "s1"]
+    assert [s.id for s in few.lost] == ["s3"]
+    assert of(0.2, 0.1).lost == of(-0.1).gained == []
+    many = of(*(0.1 * n for n in range(9, -10, -1)))
+    assert [s.gain for s in many.gained] == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    assert [s.gain for s in many.lost] == pytest.approx([-0.9, -0.8, -0.7, -0.6, -0.5, -0.4])
+    assert few.told() == "of 4 samples 2 gained, 1 lost, 1 as before (by dice)"
 
 
 def test_text_cannot_steer_a_terminal():
