@@ -106,6 +106,8 @@ def first_of(change: str, width: int) -> str:
 
 def _settings(change: str) -> list[str]:
     """A change's settings, apart; the commas of a list or a table part nothing."""
+    if not any(bracket in change for bracket in "[{("):  # most; ten thousand are to be listed in a second
+        return change.split(", ")
     parts, depth, begun = list[str](), 0, 0
     for at, sign in enumerate(change):
         depth += (sign in "[{(") - (sign in "]})")
