@@ -144,6 +144,23 @@ def test_a_copy_of_the_users_file_that_is_no_longer_the_one_it_was_written_with_
     assert [row.id for row in index.entries(1)[0]] == [0]
 
 
+def test_a_recipe_that_was_edited_by_hand_is_seen(attempts, index):
+    changes = (
+        "optim.lr=0.1",
+        "input.size=[64, 96]",
+        'predict.tta=["hflip"]',
+        'loss.terms={"a b.py:c"=1}',
+        "model.width=2",
+    )
+    for attempt in grow(attempts, *changes, "phases=[{at=0.5, optim.lr=1e-4}]"):
+        index.put(attempt)
+    assert index.entries(1)[1] == []
+    recipe = attempts.folder / "0001-try0" / "recipe.toml"
+    assert "lr = 0.1\n" in recipe.read_text()
+    recipe.write_text(recipe.read_text().replace("lr = 0.1\n", "lr = 0.4\n"))
+    assert "0001-try0/recipe.toml: optim.lr is 0.4 here, and 0.1 in the change" in index.entries(1)[1][0]
+
+
 def test_a_fold_damaged_after_it_was_indexed_is_seen(attempts, index):
     base, *_ = grow(attempts)
     index.put(train(base, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from podium.config import Config, read_toml, write_toml
 from podium.data.several_targets import parts_of_facts
 from podium.errors import LedgerError
 from podium.files import is_complete
-from podium.ledger.changes import Change, change_text
+from podium.ledger.changes import Change, change_text, settings_of
 from podium.ledger.fold_runs import FoldRun, finished_runs, pooled_score
 from podium.ledger.verdict import CAREFUL, RULE, Rule, Verdict
 from podium.metrics import get_metric
@@ -119,12 +120,14 @@ class Attempt:
             why = (folder / "why.md").read_text(encoding="utf-8").strip() if (folder / "why.md").exists() else ""
         except (OSError, UnicodeDecodeError) as error:
             raise LedgerError(f"damaged ({error})", where=folder / "why.md", remedy="mend or remove the file") from None
+        recipe = Recipe.load(folder / "recipe.toml")
+        _check_change(folder, change, recipe)
         verdict, crown = folder / "verdict.toml", folder / CROWN
         return cls(
             folder,
             int(match[1]),
             match[2],
-            Recipe.load(folder / "recipe.toml"),
+            recipe,
             parent,
             change,
             why,
@@ -240,6 +243,27 @@ class Attempt:
         crown = Crown(at=datetime.now(UTC).isoformat(), why=why, by=by)
         write_toml(self.folder / CROWN, crown.tree())
         return replace(self, crown=crown)
+
+
+def _check_change(folder: Path, change: Change, recipe: Recipe) -> None:
+    """Refuse an attempt whose recipe is not the one that its change led to: somebody's hand was in one of the files.
+
+    Raises:
+        LedgerError: naming the key.
+    """
+    values = settings_of(recipe)
+    for key, (_, after) in change.items():
+        if key in values and _as_kept(values[key]) != _as_kept(after):
+            raise LedgerError(
+                f"{key} is {values[key]!r} here, and {after!r} in the change that change.toml tells of",
+                where=folder / "recipe.toml",
+                expected="the recipe that was trained",
+                remedy="restore the file; other settings are another attempt",
+            )
+
+
+def _as_kept(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def _check_code(folder: Path, code: Mapping[str, str]) -> None:
