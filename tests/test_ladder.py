@@ -117,7 +117,7 @@ def test_the_commands_of_the_ladder(space):
     assert space.attempts.get("hotter").link == "https://example.org/idea"
     assert space.attempts.get("hotter").race.careful
     run("try", "plain", "augment.hflip=0", "--why", "less", "--folds", "0", "--seeds", "1", "--parent", "0")
-    assert space.attempts.get("plain").trained_folds() <= {0}
+    assert space.attempts.get("plain").trained_folds() == {0}
     run("resume", "plain", "--complete")
     assert space.attempts.get("plain").trained_folds() == {0, 1}
     run("combine", "hotter", "plain", "--name", "both")

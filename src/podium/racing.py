@@ -140,12 +140,12 @@ class Racing:
         parents = [] if attempt.parent is None else [self.attempts.get(attempt.parent)]
         for scored in (attempt, *parents):
             same_metric(scored, self.competition, self.root)
-        if race:
-            changed = attempt.race.with_overrides(race)
-            self._check_folds(changed)
-            attempt = attempt.raced_by(changed)
+        changed = attempt.race.with_overrides(race)
+        self._check_folds(changed)
         prepared = self.prepare(attempt.recipe)
         same_folds(attempt, prepared.folds, self.root)
+        if race:
+            attempt = attempt.raced_by(changed)
         return self._run(self._completed(attempt, prepared) if complete else attempt, prepared)
 
     def combine(self, references: Sequence[str | int], name: str | None, why: str, race: RaceConfig) -> Attempt:
@@ -284,6 +284,7 @@ class Racing:
 
 def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) -> None:
     """Refuse what cannot be trained, and unknown names, before anything is written or trained."""
+    from podium.data.augment import load_extra
     from podium.models.pretrained import check_weights
     from podium.training.check import check_recipe, check_trainable
     from podium.training.presence import check_presence
@@ -294,6 +295,8 @@ def check(recipe: Recipe, competition: Competition, metric: Metric, root: Path) 
     check_trainable(task, root / "competition.toml")
     if spec.inputs and spec.test_images and not (spec.inputs_csv or task.dense):
         say("  data.inputs_csv is not set: the test images have no data.inputs, and podium predict will need them")
+    if recipe.augment.extra is not None:
+        load_extra(recipe.augment.extra)
     model, k = check_recipe(recipe, task), competition.folds.k
     check_weights(recipe.model, root, model, normalize=recipe.input.normalize, folds=k)
     check_pseudo(recipe, task, root, k)

@@ -143,6 +143,7 @@ def test_a_folder_below_the_workspace_is_in_it(made: Path) -> None:
         (["prepare", "--exclude-bat"], "--exclude-bat"),
         (["new", "ws"], "--from"),
         (["try", "x", "optim.lr=1"], "--why"),
+        (["try", "x", "optim.lr=1", "--why", " "], "--why: it is empty"),
         (["show"], "ATTEMPT"),
         (["new", "ws", "--from", "data", "--hold-out", "2"], "--hold-out"),
     ],

@@ -121,6 +121,46 @@ def test_damage_after_it_was_indexed_is_seen(attempts, index, damage):
     assert [bad.folder.name in line for line in damaged] == [True]
 
 
+def test_a_copy_of_the_users_file_that_is_no_longer_the_one_it_was_written_with_is_seen(tmp_path, attempts, index):
+    mine = tmp_path / "my.py"
+    mine.write_text("def darker(image, mask): return image, mask\n")
+    base, *_ = grow(attempts)
+    recipe = base.recipe.with_overrides({"augment": {"extra": "my.py:darker"}})
+    own = attempts.create("own", recipe, base, "why", "folds", code={"my.py": mine})
+    index.put(base)
+    index.put(own)
+    mine.write_text("def darker(image, mask): return image // 2, mask\n")
+    assert index.entries(1)[1] == [], "the file in the workspace may change"
+    copy = own.folder / "code" / "my.py"
+    kept = copy.read_text()
+    with copy.open("a") as file:
+        file.write("# by hand\n")
+    assert "0001-own/code/my.py: this is not the my.py that" in index.entries(1)[1][0]
+    copy.write_text(kept)
+    assert index.entries(1)[1] == []
+    copy.unlink()
+    assert "the attempt's copy of my.py cannot be read" in index.entries(1)[1][0]
+    copy.parent.rmdir()
+    assert [row.id for row in index.entries(1)[0]] == [0]
+
+
+def test_a_recipe_that_was_edited_by_hand_is_seen(attempts, index):
+    changes = (
+        "optim.lr=0.1",
+        "input.size=[64, 96]",
+        'predict.tta=["hflip"]',
+        'loss.terms={"a b.py:c"=1}',
+        "model.width=2",
+    )
+    for attempt in grow(attempts, *changes, "phases=[{at=0.5, optim.lr=1e-4}]"):
+        index.put(attempt)
+    assert index.entries(1)[1] == []
+    recipe = attempts.folder / "0001-try0" / "recipe.toml"
+    assert "lr = 0.1\n" in recipe.read_text()
+    recipe.write_text(recipe.read_text().replace("lr = 0.1\n", "lr = 0.4\n"))
+    assert "0001-try0/recipe.toml: optim.lr is 0.4 here, and 0.1 in the change" in index.entries(1)[1][0]
+
+
 def test_a_fold_damaged_after_it_was_indexed_is_seen(attempts, index):
     base, *_ = grow(attempts)
     index.put(train(base, 2))

@@ -50,6 +50,12 @@ def test_gains_of_every_training_are_found():
     assert share_of_yes(5, 1, 16, 0.2, gain=0.8)[0] >= 0.85
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("seeds", "found", "blindly"), [(2, 0.59, 0.78), (1, 0.38, 0.72)])
+def test_the_price_is_what_the_page_says(seeds, found, blindly):
+    assert share_of_yes(5, seeds, 16, 0.2, gain=0.4) == pytest.approx((found, blindly), abs=0.07)
+
+
 def test_two_folds_trained_once_are_too_few():
     rng = np.random.default_rng(0)
     c = compare(*attempt(rng, 2, 1, 16, 0.0, gain=9.0), shared_training=True)

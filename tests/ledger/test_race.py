@@ -9,6 +9,7 @@ from podium.ledger.attempts import Attempts, RaceConfig, changed_recipe
 from podium.ledger.changes import change_text, combined, parent_recipe
 from podium.ledger.judge import Judge, Replicates
 from podium.ledger.race import Race
+from podium.ledger.verdict import fold_order
 from podium.metrics import get_metric
 from podium.recipe import Recipe
 
@@ -120,6 +121,18 @@ def test_folds_asked_for_are_the_only_ones_trained(world, fold):
     assert [(run.fold, run.seed) for run in some.runs] == [(fold, 0)]
 
 
+def test_folds_asked_for_are_trained_in_the_order_of_chance(world):
+    assert len({fold_order(K, n)[0] for n in (1, 2, 3)} - {1, 3}) > 0, "else they might come first by chance"
+    for n, change in enumerate(("optim.lr=0.1", "optim.lr=0.2", "optim.lr=0.3"), 1):
+        world.effects[f"slight-{n}"] = 0.012
+        some = world.run(f"slight-{n}", change, folds=[3, 1], careful=True)
+        asked = [fold for fold in fold_order(K, n) if fold in (1, 3)]
+        trained = [fold for name, fold, _ in world.trained if name == some.name]
+        assert trained
+        assert trained == asked[: len(trained)]
+        assert some.finished(K) or trained == asked, "a verdict may come before the last of them"
+
+
 def test_seeds_of_an_undecided_attempt_are_used_up(world):
     nil = world.run("nil", "optim.lr=0.1", seeds=1)
     again = [run.seed for run in nil.runs]
@@ -189,3 +202,18 @@ def test_false_yes_is_rare_over_many_attempts_that_do_nothing(tmp_path):
         verdicts += [a.verdict.verdict for a in world.attempts.all()[1:]]
     assert len(verdicts) == 48
     assert verdicts.count("YES") <= 5
+
+
+def test_a_change_of_the_prediction_is_judged_by_the_scatter_of_its_own_gains(world):
+    world.effects["cut"] = 0.0
+    attempt = world.race.judged_at_once(world.enter("cut", "predict.threshold=0.4"))
+    judge, parent = world.race.judge, world.attempts.get(0)
+    assert attempt.verdict.shared
+    assert len(attempt.runs) == len(parent.runs) == 2 * K
+    _, own = judge.judge(attempt, parent, shared_training=True)
+    _, as_trained = judge.judge(attempt, parent)
+    assert attempt.verdict == own
+    assert own.se != as_trained.se
+    assert attempt.verdict.noise_terms() is None, "it tells nothing of how far trainings differ"
+    world.effects["mirror"] = 0.1
+    assert world.race.judged_at_once(world.enter("mirror", "predict.threshold=0.3")).crown.by == "verdict"

@@ -87,6 +87,13 @@ def test_trainings_that_another_attempt_only_predicts_with_count_once(attempts):
 def test_a_score_stands_beside_the_parents_on_the_same_folds(attempts):
     base, first = grow(attempts, "optim.lr=0.1")
     base, first = train(base, 3), train(first, 1)
-    assert first.told("dice", base) == "CV dice: 0.37500 over 1 fold (its parent on the same: 0.25000), trained 2.5s"
+    of_first = "; first seeds alone: the verdict counts all"
+    assert first.told("dice", base) == (
+        f"CV dice: 0.37500 over 1 fold (its parent on the same: 0.25000{of_first}), trained 2.5s"
+    )
+    for seed_1 in base.folder.glob("fold*-seed1"):
+        (seed_1 / "COMPLETE").unlink()
+    once = Attempt.load(base.folder)
+    assert first.told("dice", once) == "CV dice: 0.37500 over 1 fold (its parent on the same: 0.25000), trained 2.5s"
     assert base.told("dice", None).startswith("CV dice: 0.25000 over 3 folds, trained")
     assert "parent" not in base.told("dice", first), "which has not all of its folds"

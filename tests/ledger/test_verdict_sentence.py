@@ -2,7 +2,8 @@
 
 import pytest
 
-from podium.ledger.decimals import digits
+from podium.ledger.decimals import digits, two_digits
+from podium.ledger.verdict import CAREFUL, RULE, Verdict
 from podium.ledger.verdict.decide import Decision, FoldSeed
 from podium.ledger.verdict.sentence import in_words, sentence
 
@@ -95,12 +96,12 @@ def test_as_many_digits_as_the_noise_floor_bears(floor, gain, decimals):
         (
             made("YES", "better", 0.00108, folds=3),
             "in words: the scores are 14 times as likely if it helps as if it does nothing; a new seed alone moves a "
-            "fold by about 0.0004 (the noise floor); expect +0.0008: part of the gain it was picked for is luck",
+            "fold by about 0.00040 (the noise floor); expect +0.0008: part of the gain it was picked for is luck",
         ),
         (
             made("YES", "better", 0.00108, folds=3, evidence=1e9, shared=True),
             "in words: the scores are over 1000 times as likely if it helps as if it does nothing; training anew moves "
-            "this gain by about 0.0004 (the noise floor); expect +0.0008: part of the gain it was picked for is luck",
+            "this gain by about 0.00040 (the noise floor); expect +0.0008: part of the gain it was picked for is luck",
         ),
         (
             made("UNSURE", "too close to call", 0.0005, evidence=2.13),
@@ -108,8 +109,13 @@ def test_as_many_digits_as_the_noise_floor_bears(floor, gain, decimals):
         ),
         (
             made("NO", "too small to matter", -0.0002),
-            "in words: a new seed alone moves a fold by about 0.0004 (the noise floor); "
+            "in words: a new seed alone moves a fold by about 0.00040 (the noise floor); "
             "a gain worth having is 1.5 times that",
+        ),
+        (
+            made("NO", "too small to matter", 0.0002),
+            "in words: a new seed alone moves a fold by about 0.00040 (the noise floor); "
+            "a gain worth having is 1.5 times that; it may help, but probably by less",
         ),
         (made("NO", "worse", -0.0102), ""),
         (made("UNSURE", "noise floor unknown", 0.001, se=NAN, noise_floor=NAN), ""),
@@ -122,3 +128,26 @@ def test_the_numbers_in_words(decision, text):
 def test_too_few_trainings_of_a_prediction():
     d = made("UNSURE", "too few trainings", 0.0005, se=NAN, noise_floor=NAN, shared=True)
     assert sentence(d).endswith("; so few trainings do not tell how far such a gain differs from one to the next.")
+
+
+@pytest.mark.parametrize("rule", [RULE, CAREFUL])
+def test_a_kept_verdict_says_the_same_in_words(rule):
+    for d in (
+        made("YES", "better", 0.00108, folds=3, evidence=14.2),
+        made("YES", "better", 0.00108, folds=3, evidence=1e9, shared=True),
+        made("UNSURE", "too close to call", 0.0005, evidence=2.13),
+        made("NO", "too small to matter", 0.0002),
+        made("NO", "worse", -0.0102),
+        made("UNSURE", "noise floor unknown", 0.001, se=NAN, noise_floor=NAN),
+    ):
+        kept = Verdict.of(d).with_overrides({"shared": d.shared})
+        assert kept.in_words(rule) == in_words(d, 10, 1.5)
+    assert Verdict.incomparable(1, "no value").in_words(rule) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(0.0131, "0.013"), (0.24999, "0.25"), (0.000404, "0.00040"), (3.26, "3.3"), (41.7, "42"), (0, "0")],
+)
+def test_two_digits_that_count(value, told):
+    assert two_digits(value) == told

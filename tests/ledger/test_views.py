@@ -10,15 +10,17 @@ import pytest
 from ledger_drawing import CARVANA, ledger, row
 from PIL import Image
 
+from podium.ledger.verdict import RULE
 from podium.ledger.views.curves import Curve, limits, mean_curve, ticks, to_text
 from podium.ledger.views.curves_png import to_png
 from podium.ledger.views.curves_scene import HEIGHT, WIDTH, Stroke, _pieces, scene
 from podium.ledger.views.curves_svg import to_svg
 from podium.ledger.views.exports import harmless, in_latex, to_csv, to_latex, to_markdown
+from podium.ledger.views.gains import Gain, Gains
 from podium.ledger.views.near import near_the_line, told
-from podium.ledger.views.table import delta, table
+from podium.ledger.views.table import delta, first_of, shorter, table
 from podium.ledger.views.talk import spoken, talk
-from podium.ledger.views.totals import Totals
+from podium.ledger.views.totals import WORTH, Totals
 from podium.ledger.views.tree import branches
 from podium.ledger.views.words import cut, printable, signed
 
@@ -70,11 +72,51 @@ def test_the_table_fits_the_terminal_and_keeps_the_end_of_a_change(width):
     assert "x" * 90 in table(ledger(CARVANA[0], long))[2]
 
 
+def test_of_a_long_change_whole_settings_are_shown_and_the_others_counted():
+    change = (
+        "input.size [32, 32] -> [48, 48], optim.lr 0.005 -> 0.002, train.epochs 2 -> 5, loss.terms {a = 1, b = 2} -> x"
+    )
+    short = shorter(change)
+    assert short.startswith("size [32, 32]→[48, 48], lr 0.005→0.002, epochs 2→5, terms {a = 1, b = 2}→x")
+    assert first_of(short, 200) == short
+    assert first_of(short, 60) == "size [32, 32]→[48, 48], lr 0.005→0.002, epochs 2→5, +1 more"
+    assert first_of(short, 50) == "size [32, 32]→[48, 48], lr 0.005→0.002, +2 more"
+    assert first_of(short, 33) == "size [32, 32]→[48, 48], +3 more"
+    assert first_of(short, 25) == "size [32, 32]→[48, 48] +3"
+    assert first_of(short, 16) == "size […8, 48] +3", "its end says what it changes to"
+    for width in range(1, 120):
+        assert len(first_of(short, width)) <= width
+
+
+def test_a_wide_ledger_fits_every_terminal_and_is_whole_where_it_is_not_one():
+    keys = ", ".join(f"augment.key{n} 0.{n} -> 1.{n}" for n in range(20))
+    assert len(keys) > 400
+    rows = [row(n, f"{'x' * 60}{n}", 0, "NO", -0.001, change=keys) for n in range(1, 4)]
+    for width in (60, 80, 100, 200):
+        lines = table(ledger(CARVANA[0], *rows, public={"0001": 0.5}), width)
+        assert max(map(len, lines)) <= width, width
+        assert all("NO" in line for line in lines[2:])
+    assert "key0 0.0→1.0, +" in table(ledger(CARVANA[0], *rows), 100)[2]
+    for whole in (table(ledger(CARVANA[0], *rows))[2], to_csv(ledger(*rows))):
+        assert keys in whole
+    assert keys.replace("->", "-\\>") in to_markdown(ledger(*rows))
+    assert keys.replace("->", r"$\to$") in to_latex(ledger(*rows)).replace(r"\allowbreak{}", "")
+
+
 def test_a_lower_error_reads_as_a_gain():
     assert delta(ledger(CARVANA[0], row(1, "a", 0, "YES", 0.0012), up=False).entries[1], ledger(*CARVANA)) == (
         "+0.0012 ± 0.0004"
     )
     assert "lower is better" in to_latex(ledger(*CARVANA, up=False))
+
+
+def test_the_champion_is_the_one_that_was_crowned_last_whatever_its_number():
+    rows = [row(0, "baseline", None)]
+    rows += [row(n, f"a{n}", 0, "YES", 0.001, crowned=f"2026-01-0{day}") for n, day in ((1, 2), (2, 4), (3, 3))]
+    found = ledger(*rows)
+    assert found.champion.name == "a2"
+    assert "★ champion: 2 a2" in found.told()
+    assert ledger(*rows[:1]).champion.name == "baseline"
 
 
 def test_the_slide():
@@ -101,6 +143,16 @@ def test_what_it_adds_up_to():
     assert "2 accepted, where luck alone would give about 0.2" in text
     assert "20s saved (11%)" in text
     assert Totals.of(ledger()).told() == []
+
+
+def test_a_no_with_a_gain_is_explained_below_the_table():
+    assert RULE.d_min == WORTH
+    gained, lost = row(1, "a", 0, "NO", 0.0003), row(2, "b", 0, "NO", -0.01)
+    (line,) = [line for line in Totals.of(ledger(CARVANA[0], gained, lost)).told() if "worth having" in line]
+    assert line == (
+        "a NO with a gain may help a little; a gain worth having (1.5 noise floors, mostly about 0.00060) is unlikely"
+    )
+    assert "worth having" not in "\n".join(Totals.of(ledger(CARVANA[0], lost)).told())
 
 
 def test_second_seeds_may_cost_more_than_they_save():
@@ -140,6 +192,20 @@ def test_latex_is_a_table_without_stars():
     assert long.index(r"\endhead") < long.index("baseline") < long.index(r"\end{longtable}")
     assert r"\begin{table}" not in long
     assert in_latex("50% of a_b & {c} ± 1 \x1b[31m") == "50\\% of a\\_b \\& \\{c\\} $\\pm$ 1 \ufffd[31m"
+
+
+def test_of_samples_that_gained_only_those_that_did_are_shown():
+    def of(*gains):
+        return Gains("dice", [Gain(f"s{n}", "g", 0, 0.5, 0.5 + gain, gain) for n, gain in enumerate(gains)])
+
+    few = of(0.2, 0.1, 0.0, -0.3)
+    assert [s.id for s in few.gained] == ["s0", "s1"]
+    assert [s.id for s in few.lost] == ["s3"]
+    assert of(0.2, 0.1).lost == of(-0.1).gained == []
+    many = of(*(0.1 * n for n in range(9, -10, -1)))
+    assert [s.gain for s in many.gained] == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    assert [s.gain for s in many.lost] == pytest.approx([-0.9, -0.8, -0.7, -0.6, -0.5, -0.4])
+    assert few.told() == "of 4 samples 2 gained, 1 lost, 1 as before (by dice)"
 
 
 def test_text_cannot_steer_a_terminal():

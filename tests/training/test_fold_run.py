@@ -126,11 +126,15 @@ def test_killed_and_resumed_ends_with_equal_weights(
             run_fold(fold_data, tiny_recipe, 0, 0, tmp_path)
     folder = tmp_path / "fold0-seed0"
     assert not is_complete(folder)
-    epochs_kept = len(torch.load(folder / "last.pt", weights_only=True)["done"]["history"])
-    assert 0 < epochs_kept < 4
+    left = torch.load(folder / "last.pt", weights_only=True)
+    assert 0 < len(left["done"]["history"]) < 4
+    assert left["done"]["elapsed"] > 0
+    left["done"]["elapsed"] = 1000.0  # as if it had trained so long
+    torch.save(left, folder / "last.pt")
 
     resumed = run_fold(fold_data, tiny_recipe, 0, 0, tmp_path)
     assert "going on after epoch" in (folder / "log.txt").read_text()
+    assert 1000 < resumed.seconds < 1100, "the hours before it was killed count too"
     assert same(weights(resumed.folder), weights(finished.folder))
     assert same(weights(resumed.folder, "best.pt"), weights(finished.folder, "best.pt"))
     assert resumed.scores().equals(finished.scores())

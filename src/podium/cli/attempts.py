@@ -64,6 +64,8 @@ def try_(
     """
     from podium.workspace import Workspace
 
+    if not why.strip():
+        raise typer.BadParameter("it is empty; a word or two say later what the attempt was for", param_hint="--why")
     space, only = Workspace.open(), numbers(folds)
     with space.lock():
         attempt = space.attempt(
@@ -152,7 +154,7 @@ def _after(space: Any, attempt: Any, as_json: bool) -> None:
         print(f"It is not the champion ({why}). To make it so: podium champion {attempt.id} --why …")
     if attempt.crown:
         next_command("podium predict", "podium attempts", "podium try NAME key=value --why '…'")
-    elif attempt.verdict and not attempt.verdict.final:
+    elif attempt.verdict is None or not attempt.verdict.final:
         next_command(f"podium resume {attempt.id}", "podium attempts")
     else:
         next_command("podium try NAME key=value --why '…'", "podium attempts")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,7 +19,7 @@ from podium.config import Config, read_toml, write_toml
 from podium.data.several_targets import parts_of_facts
 from podium.errors import LedgerError
 from podium.files import is_complete
-from podium.ledger.changes import Change, change_text
+from podium.ledger.changes import Change, change_text, settings_of
 from podium.ledger.fold_runs import FoldRun, finished_runs, pooled_score
 from podium.ledger.verdict import CAREFUL, RULE, Rule, Verdict
 from podium.metrics import get_metric
@@ -96,7 +98,12 @@ class Attempt:
         """
         match = FOLDER.fullmatch(folder.name)
         if not match or not is_complete(folder):
-            raise LedgerError("not an attempt's folder, or one that was not written to the end", where=folder)
+            raise LedgerError(
+                "not an attempt's folder, or one that was not written to the end",
+                where=folder,
+                expected="a folder such as attempts/0003-name, with the file COMPLETE in it",
+                remedy="move it out of attempts/, or restore it",
+            )
         head = read_toml(folder / "change.toml")
         try:
             change = {k: (v.get("from"), v.get("to")) for k, v in head.get("change", {}).items()}
@@ -108,16 +115,19 @@ class Attempt:
             race = RaceConfig.from_tree(head.get("race", {}), where=f"{folder / 'change.toml'}: race")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise LedgerError(f"damaged ({error})", where=folder / "change.toml", remedy="restore the file") from None
+        _check_code(folder, code)
         try:
             why = (folder / "why.md").read_text(encoding="utf-8").strip() if (folder / "why.md").exists() else ""
         except (OSError, UnicodeDecodeError) as error:
             raise LedgerError(f"damaged ({error})", where=folder / "why.md", remedy="mend or remove the file") from None
+        recipe = Recipe.load(folder / "recipe.toml")
+        _check_change(folder, change, recipe)
         verdict, crown = folder / "verdict.toml", folder / CROWN
         return cls(
             folder,
             int(match[1]),
             match[2],
-            Recipe.load(folder / "recipe.toml"),
+            recipe,
             parent,
             change,
             why,
@@ -189,7 +199,9 @@ class Attempt:
         beside = parent.cv_over(folds) if parent and folds <= parent.trained_folds() else None
         score = "-" if self.cv is None else f"{self.cv:.5f}"
         told = f"CV {metric}: {score} over {counted(len(folds), 'fold')}"
-        told += "" if beside is None else f" (its parent on the same: {beside:.5f})"
+        several = any(run.seed for side in (self, parent) if side for run in side.runs if run.fold in folds)
+        first = "; first seeds alone: the verdict counts all" if several else ""
+        told += "" if beside is None else f" (its parent on the same: {beside:.5f}{first})"
         done = "trained" if self.own_runs or not self.runs else "nothing trained; predicted anew in"
         return f"{told}, {done} {duration(self.seconds)}"
 
@@ -231,3 +243,46 @@ class Attempt:
         crown = Crown(at=datetime.now(UTC).isoformat(), why=why, by=by)
         write_toml(self.folder / CROWN, crown.tree())
         return replace(self, crown=crown)
+
+
+def _check_change(folder: Path, change: Change, recipe: Recipe) -> None:
+    """Refuse an attempt whose recipe is not the one that its change led to: somebody's hand was in one of the files.
+
+    Raises:
+        LedgerError: naming the key.
+    """
+    values = settings_of(recipe)
+    for key, (_, after) in change.items():
+        if key in values and _as_kept(values[key]) != _as_kept(after):
+            raise LedgerError(
+                f"{key} is {values[key]!r} here, and {after!r} in the change that change.toml tells of",
+                where=folder / "recipe.toml",
+                expected="the recipe that was trained",
+                remedy="restore the file; other settings are another attempt",
+            )
+
+
+def _as_kept(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _check_code(folder: Path, code: Mapping[str, str]) -> None:
+    """Refuse an attempt whose copies of the user's files are not those that it was trained with.
+
+    Raises:
+        LedgerError: naming the file.
+    """
+    for file, digest in code.items():
+        copy = folder / CODE / Path(file).name
+        try:
+            same = hashlib.sha256(copy.read_bytes()).hexdigest() == digest
+        except OSError as error:
+            told = f"the attempt's copy of {file} cannot be read ({error.strerror})"
+            raise LedgerError(told, where=copy, remedy="restore the file") from None
+        if not same:
+            raise LedgerError(
+                f"this is not the {file} that the attempt was written with",
+                where=copy,
+                expected=f"the hash that change.toml has of it ({digest[:8]})",
+                remedy="restore it; a changed one is an attempt of its own: podium try, with the file in the workspace",
+            )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from podium.config import parse_value
@@ -91,6 +93,12 @@ def parent_recipe(recipe: Recipe, change: Change) -> Recipe:
     """The recipe that ``change`` led away from, if its keys have no dots of their own where nothing is set now."""
     paths = {key: tuple(key.split(".")) for key in change} | _paths(recipe)
     return _with_values(recipe, {key: before for key, (before, _) in change.items()}, paths)
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """{dotted key: value} of what a recipe sets."""
+    tree = recipe.tree()
+    return {key: reduce(getitem, path, tree) for key, path in _paths(recipe).items()}
 
 
 def _paths(recipe: Recipe) -> dict[str, tuple[str, ...]]:

@@ -12,3 +12,8 @@ def digits(noise_floor: float, gain: float) -> int:
         return 4
     exponent = math.floor(math.log10(scale))
     return min(12, max(0, -exponent + int(scale < 2 * 10.0**exponent)))
+
+
+def two_digits(value: float) -> str:
+    """A positive number with two digits that count, so that 1.5 times what is read is what is told beside it."""
+    return f"{value:.{min(12, max(0, 1 - math.floor(math.log10(value)))) if value > 0 else 0}f}"

@@ -38,7 +38,7 @@ class Race:
         for seed in range(attempt.race.seeds):
             if seed == 1 and len(attempt.trained_folds(1)) < self.judge.k:
                 say("  every fold is trained; now each again with another seed, to see how far luck moves the score")
-                say("  (Ctrl-C stops; podium predict works already; podium baseline goes on)")
+                say("  (Ctrl-C stops; podium predict works already; the same command, or podium resume, goes on)")
             attempt = self.complete(attempt, seed)
         return attempt
 
@@ -124,7 +124,8 @@ class Race:
             mean = sum(base) / len(base)
             n = digits(d.noise_floor, d.gain) + 1
             seeds = "" if len(base) == 1 else f" (mean of {len(base)} seeds)"
-            say(f"  fold {last.fold}: {last.score:.{n}f}; its parent there: {mean:.{n}f}{seeds}")
+            of = f"fold {last.fold}" + (f" seed {last.seed}" if last.seed else "")
+            say(f"  {of}: {last.score:.{n}f}; its parent there: {mean:.{n}f}{seeds}")
         _explain(d, attempt.race.rule)
         if d.next is not None and math.isfinite(d.se):
             say("  (Ctrl-C stops here and loses nothing: podium resume goes on)")

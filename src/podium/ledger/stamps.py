@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from podium.files import MARKER
 
-HEAD = ("change.toml", "champion.toml", "recipe.toml", "replicates.toml", "verdict.toml", "why.md")
+CODE = "code"
+HEAD = ("change.toml", "champion.toml", CODE, "recipe.toml", "replicates.toml", "verdict.toml", "why.md")
 """Of an attempt's folder."""
 RUN = (MARKER, "run.toml", "scores.parquet")
 """Of a fold run's folder."""
@@ -49,7 +50,16 @@ def head_stamp(folder: str, parts: Iterable[str]) -> str:
     Args:
         parts: `parts_of`; as they were when it was read last, since the folder's own time tells of others.
     """
-    return _stamp([folder, *(f"{folder}/{part}" for part in parts if not is_run(part))])
+    own = [part for part in parts if not is_run(part)]
+    code = [f"{CODE}/{name}" for name in _names_in(f"{folder}/{CODE}")] if CODE in own else []
+    return _stamp([folder, *(f"{folder}/{part}" for part in (*own, *code))])
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def runs_stamp(folder: str, parts: Iterable[str]) -> str:

@@ -247,7 +247,7 @@ def _train_fold(
         files = chosen(folder, recipe.train.checkpoint)
         if len(files) > 1:
             final = Predictor(fabric, [_loaded(copy.deepcopy(model), file, fabric) for file in files], task)
-    phases.seconds["train"] = time.monotonic() - started - phases.seconds.get("validate", 0.0)
+    phases.seconds["train"] = trained.before + time.monotonic() - started - phases.seconds.get("validate", 0.0)
     with phases.timed("predict"):
         measured = predict_out_of_fold(final, store.ids, images, truth, own_rows, folder, ranks)
         if measured is None:

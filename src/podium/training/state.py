@@ -54,6 +54,7 @@ class Trained:
         batch_size: Samples of a step.
         pieces: Parts that a batch is computed in, since memory ran out.
         elapsed: Seconds of the fold run so far.
+        before: Of them, those that went before it was taken up again.
         begun: {epoch at which a schedule was to begin: epochs that were over when it did}; by the clock they differ.
         candidates: {epoch: value} of the checkpoints that are kept for the choice.
     """
@@ -67,6 +68,7 @@ class Trained:
     batch_size: int | Literal["auto"] = "auto"
     pieces: int = 1
     elapsed: float = 0.0
+    before: float = 0.0
     begun: dict[int, int] = field(default_factory=dict)
     candidates: dict[int, float] = field(default_factory=dict)
 
@@ -121,6 +123,7 @@ def resume(folder: Path, model: nn.Module, optimizer: Any, rank: int = 0) -> tup
     if rank < len(state["rng"]):  # else it was trained on fewer devices
         _set_rng(state["rng"][rank])
     kept = dict(state["done"])
+    kept["before"] = kept["elapsed"]
     kept["history"] = [Epoch(**row) for row in kept["history"]]
     return Trained(**kept), state
 

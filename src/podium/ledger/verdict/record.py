@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import numpy as np
 from pydantic import Field
 
 from podium.config import Config
 from podium.ledger.verdict.compare import Comparison
-from podium.ledger.verdict.decide import Decision
-from podium.ledger.verdict.formulas import closed_terms
+from podium.ledger.verdict.decide import Decision, Reason
+from podium.ledger.verdict.formulas import Rule, closed_terms
 from podium.ledger.verdict.noise import Terms
+from podium.ledger.verdict.sentence import in_words
 
 
 class Verdict(Config):
@@ -66,6 +67,29 @@ class Verdict(Config):
     def incomparable(cls, folds: int, why: str) -> Self:
         """The verdict where the metric cannot be compared: the parent stays."""
         return cls(verdict="UNSURE", gain=0.0, folds=folds, reason="no comparison", sentence=f"UNSURE: {why}")
+
+    def in_words(self, rule: Rule) -> str:
+        """What its numbers mean, for somebody who has never heard of e-values; nothing where it says it all."""
+        if self.raw_gain is None or self.se is None or self.noise_floor is None:
+            return ""
+        kept = Decision(
+            self.verdict,
+            cast("Reason", self.reason),
+            next=None,
+            remaining=(),
+            gain=self.raw_gain,
+            se=self.se,
+            noise_floor=self.noise_floor,
+            shrunk=self.gain,
+            worth=rule.d_min * self.noise_floor,
+            evidence=math.nan if self.evidence is None else self.evidence,
+            folds=self.folds,
+            fold_runs=self.fold_runs or self.folds,
+            all_folds=self.folds,
+            greater_is_better=True,
+            shared=self.shared,
+        )
+        return in_words(kept, 1 / rule.alpha, rule.d_min)
 
     def noise_terms(self) -> Terms | None:
         """What its folds say of the run noise; None if nothing."""

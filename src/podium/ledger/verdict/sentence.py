@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from podium.ledger.decimals import digits
+from podium.ledger.decimals import digits, two_digits
 
 if TYPE_CHECKING:
     from podium.ledger.verdict.decide import Decision
@@ -35,14 +35,15 @@ def in_words(d: Decision, needed: float, worth: float) -> str:
     if not math.isfinite(d.se) or d.se == 0:
         return ""
     moves = "training anew moves this gain" if d.shared else "a new seed alone moves a fold"
-    floor = f"{moves} by about {_plain(d.noise_floor, d)} (the noise floor)"
+    floor = f"{moves} by about {two_digits(d.noise_floor)} (the noise floor)"
     likely = f"the scores are {_times(d.evidence)} as likely if it helps as if it does nothing"
     if d.verdict == "YES":
         return f"in words: {likely}; {floor}; expect {_signed(d.shrunk, d)}: part of the gain it was picked for is luck"
     if d.verdict == "UNSURE":
         return f"in words: {likely}; {needed:.0f} times is a YES"
     if d.reason == "too small to matter":
-        return f"in words: {floor}; a gain worth having is {worth:g} times that"
+        less = "; it may help, but probably by less" if d.gain > 0 else ""
+        return f"in words: {floor}; a gain worth having is {worth:g} times that{less}"
     return ""
 
 

@@ -118,7 +118,8 @@ class Details:
         lines += _facts({"fitted": _fitted(a)} if a.recipe.predict.tuned and a.runs else {})
         if a.crown and a.crown.by == "person":
             lines += _facts({"overruled": printable(f"by a person, {a.crown.at[:16]}: {a.crown.why}")})
-        return lines + _facts({"verdict": str(a.verdict)} if a.verdict else {})
+        told = a.verdict.in_words(a.race.rule) if a.verdict else ""
+        return lines + _facts({"verdict": str(a.verdict or ""), "in words": told.removeprefix("in words: ")})
 
     def _folds(self) -> list[str]:
         if not self.rows:
@@ -142,7 +143,9 @@ class Details:
         if verdict and verdict.final and trained < self.k:
             lines.append(f"stopped early: {self.k - trained} of {self.k} folds were never trained")
         if verdict and verdict.left_out:
-            lines.append(f"{counted(verdict.left_out, 'sample')} that only one side has are left out of the verdict")
+            n_out = verdict.left_out
+            verb = "is" if n_out == 1 else "are"
+            lines.append(f"{counted(n_out, 'sample')} that only one side has {verb} left out of the verdict")
         if not self.metric.greater_is_better:
             lines.append(f"{self.metric.name}: lower is better; gains are positive when better")
         return lines + ([] if self.public is None else [f"public score of its best submission: {self.public:.5f}"])

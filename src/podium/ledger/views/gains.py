@@ -68,7 +68,7 @@ class Gains:
         """How many samples gained and lost."""
         gained, lost = (sum(sign * s.gain > 0 for s in self.samples) for sign in (1, -1))
         same = len(self.samples) - gained - lost
-        return f"of {len(self.samples)} samples {gained} gained, {lost} lost, {same} are as before (by {self.score})"
+        return f"of {len(self.samples)} samples {gained} gained, {lost} lost, {same} as before (by {self.score})"
 
 
 def sample_gains(attempt: Attempt, parent: Attempt, metric: Metric) -> Gains:

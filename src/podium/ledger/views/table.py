@@ -34,8 +34,8 @@ class Column:
         return max(self.widths)
 
     def narrowed(self, width: int) -> Column:
-        """With what is too wide said in short, then cut in the middle."""
-        cells = [cell if columns_of(cell) <= width else cut(shorter(cell), width) for cell in self.cells]
+        """With what is too wide said in short, then only the first settings, then cut in the middle."""
+        cells = [cell if columns_of(cell) <= width else first_of(shorter(cell), width) for cell in self.cells]
         return Column(cut(self.head, width), cells, self.right)
 
     def padded(self) -> list[str]:
@@ -50,7 +50,8 @@ def table(ledger: Ledger, width: int | None = None) -> list[str]:
     """A line for each attempt, below a heading.
 
     Args:
-        width: Of the terminal; changes and names that do not fit are cut in the middle. None: nothing is cut.
+        width: Of the terminal; changes and names that do not fit are shortened, and where that is not enough the time
+            and the number of folds are left out. None: nothing is cut.
     """
     tree = branches(ledger)
     entries = [entry for _, entry in tree]
@@ -70,21 +71,50 @@ def table(ledger: Ledger, width: int | None = None) -> list[str]:
 
 
 def _fitted(columns: list[Column], width: int) -> list[Column]:
-    """The change gives way first, then the name."""
-    over = sum(c.width for c in columns) + 2 * (len(columns) - 1) - width
-    fitted = []
-    for head, least in (("change", CHANGE), ("attempt", NAME)):
-        for n, column in enumerate(columns):
-            if column.head == head and over > 0:
-                narrow = column.narrowed(max(min(least, column.width), column.width - over))
-                over -= column.width - narrow.width
-                fitted.append((n, narrow))
-    return [dict(fitted).get(n, column) for n, column in enumerate(columns)]
+    """The change gives way first, then the name; then whole columns, those that are missed least first."""
+    for head in ("time", "folds", "public", "change"):
+        if _needs(columns) > width:
+            columns = [column for column in columns if column.head != head]
+    for head, least in (("change", 2 * CHANGE), ("attempt", NAME), ("change", CHANGE)):
+        over = sum(c.width for c in columns) + 2 * (len(columns) - 1) - width
+        if over > 0:
+            columns = [c.narrowed(max(min(least, c.width), c.width - over)) if c.head == head else c for c in columns]
+    return columns
+
+
+def _needs(columns: list[Column]) -> int:
+    """The width that they take at the least."""
+    least = {"change": CHANGE, "attempt": NAME}
+    return sum(min(c.width, least.get(c.head, c.width)) + 2 for c in columns) - 2
 
 
 def shorter(change: str) -> str:
     """`optim.lr 0.1 -> 0.2` as `lr 0.1→0.2`."""
     return re.sub(r"(?<![\w.])(?:[a-z]\w*\.)+(\w+) ", r"\1 ", change).replace(" -> ", "→")
+
+
+def first_of(change: str, width: int) -> str:
+    """As many whole settings of a change as fit, and how many more there are: `lr 0.1→0.2, +3 more`."""
+    settings = _settings(change)
+    for n in range(len(settings), 0, -1):
+        told = ", ".join(settings[:n]) + (f", +{len(settings) - n} more" if n < len(settings) else "")
+        if columns_of(told) <= width:
+            return told
+    more = f" +{len(settings) - 1}" if len(settings) > 1 else ""
+    return cut(settings[0], width - len(more)) + more if width >= CHANGE else cut(change, width)
+
+
+def _settings(change: str) -> list[str]:
+    """A change's settings, apart; the commas of a list or a table part nothing."""
+    if not any(bracket in change for bracket in "[{("):  # most; ten thousand are to be listed in a second
+        return change.split(", ")
+    parts, depth, begun = list[str](), 0, 0
+    for at, sign in enumerate(change):
+        depth += (sign in "[{(") - (sign in "]})")
+        if not depth and change.startswith(", ", at):
+            parts.append(change[begun:at])
+            begun = at + 2
+    return [*parts, change[begun:]]
 
 
 def delta(entry: Entry, ledger: Ledger) -> str:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
-from podium.ledger.views.entries import Ledger
+from podium.ledger.decimals import two_digits
+from podium.ledger.views.entries import Entry, Ledger
 from podium.progress import counted, duration
 
 FALSE_YES = 0.03
 """Of 100 changes that do nothing, 2 to 4 get a YES. Source: VERDICT.md; `podium verdict --simulate` measures it."""
+
+WORTH = 1.5
+"""Noise floors of a gain worth having, `RULE.d_min`, whose module takes long to import."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Totals:
         seconds, fold_runs: Of all that was trained; what was only predicted anew counts as no fold run.
         whole_seconds: What each judged attempt's training on every fold once would have taken.
         judged_seconds: What the judged attempts did take.
+        worth: The gain worth having, as the usual noise floor has it, if a NO has a gain that needs the explanation.
     """
 
     attempts: int
@@ -38,6 +44,7 @@ class Totals:
     fold_runs: int
     whole_seconds: float
     judged_seconds: float
+    worth: float | None = None
 
     @classmethod
     def of(cls, ledger: Ledger) -> Totals:
@@ -58,6 +65,7 @@ class Totals:
             fold_runs=sum(entry.trained for entry in ledger.entries),
             whole_seconds=sum(entry.seconds / entry.trained * ledger.k for entry in trained),
             judged_seconds=sum(entry.seconds for entry in trained),
+            worth=_worth(ledger),
         )
 
     @property
@@ -71,7 +79,7 @@ class Totals:
 
     def told(self) -> list[str]:
         """For people, a line each."""
-        lines = [self._verdicts(), self._luck(), self._time()]
+        lines = [self._verdicts(), self._no(), self._luck(), self._time()]
         return [line for line in lines if line]
 
     def _verdicts(self) -> str:
@@ -79,6 +87,12 @@ class Totals:
         parts += [f"{counted(self.overruled, 'verdict')} overruled"] if self.overruled else []
         parts += [f"{self.open} unfinished"] if self.open else []
         return "; ".join(parts)
+
+    def _no(self) -> str:
+        if self.worth is None:
+            return ""
+        floors = f"{WORTH:g} noise floors, mostly about {two_digits(self.worth)}"
+        return f"a NO with a gain may help a little; a gain worth having ({floors}) is unlikely"
 
     def _luck(self) -> str:
         if not self.judged:
@@ -99,3 +113,13 @@ class Totals:
         told = f"{spent}, {duration(self.judged_seconds)} of it for verdicts"
         against = f"on every fold of each attempt that would have been {whole}"
         return f"{told}; {against}: {duration(abs(saved))} {word} ({abs(saved) / self.whole_seconds:.0%})"
+
+
+def _worth(ledger: Ledger) -> float | None:
+    """`Totals.worth`: the median of the attempts with such a NO."""
+    floors = [e.noise_floor for e in ledger.entries if e.judged and e.verdict == "NO" and e.noise_floor and _gains(e)]
+    return WORTH * median(floors) if floors else None
+
+
+def _gains(entry: Entry) -> bool:
+    return entry.gain is not None and entry.gain > 0
