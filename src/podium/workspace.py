@@ -312,7 +312,6 @@ class Workspace:
             DataError: if there are no test images.
         """
         attempt = self.champion() if reference is None else self.attempts.get(reference)
-
         from podium.inference.predict import predict_test
         from podium.inference.setup import Options
         from podium.inference.sources import open_test_set
@@ -324,7 +323,6 @@ class Workspace:
     def plan_prediction(self, reference: str | int | None = None, **options: Any) -> Plan:
         """How long `predict` would take and how large its file would be, from a few images."""
         attempt = self.champion() if reference is None else self.attempts.get(reference)
-
         from podium.inference.predict import plan_prediction
         from podium.inference.setup import Options
         from podium.inference.sources import open_test_set
