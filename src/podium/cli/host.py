@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import typer
 
 from podium.cli import app
 from podium.cli.output import JSON, emit, next_command, table
+from podium.errors import ConfigError
 
 if TYPE_CHECKING:
     from podium.host.server.host import Host
@@ -100,7 +102,7 @@ def user_add(
 ) -> None:
     """Add a user, and print their token, which cannot be shown again."""
     host = _host(folder)
-    typed = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True) if password else None
+    typed = _new_password() if password else None
     user = host.accounts.add(name, host.now(), organiser=organiser, password=typed)
     _show_token(name, host.accounts.issue(user, host.now()), as_json)
 
@@ -114,6 +116,20 @@ def user_token(
     """Make another token for a user."""
     host = _host(folder)
     _show_token(name, host.accounts.issue(host.accounts.find(name), host.now()), as_json)
+
+
+def _new_password() -> str:
+    """Asked for twice on a terminal; else the first line of what is piped in."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    typed = sys.stdin.readline().rstrip("\r\n")
+    if not typed:
+        raise ConfigError(
+            "no password is given",
+            expected="a terminal to ask on, or a line on standard input",
+            remedy="podium host user password NAME < FILE",
+        )
+    return typed
 
 
 def _show_token(name: str, token: str, as_json: bool) -> None:
@@ -143,7 +159,7 @@ def user_password(
     """Set a user's password for the web pages, and end their sessions."""
     host = _host(folder)
     user = host.accounts.find(name)
-    host.accounts.set_password(user, typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    host.accounts.set_password(user, _new_password())
     print(f"{user.name} can log in")
     next_command("podium host serve")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 from argon2 import PasswordHasher, Type
@@ -151,3 +153,16 @@ def test_what_fails_within_a_transaction_leaves_nothing(house):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert house.host.accounts.everybody() == []
+
+
+def test_without_a_terminal_a_password_is_a_line_that_is_piped_in(house):
+    house.user("alice")
+    command = [sys.executable, "-m", "podium", "host", "user", "password", "alice", "--host", str(house.folder)]
+    set_ = subprocess.run(command, input=PASSWORD + "\n", capture_output=True, text=True)
+    assert (set_.returncode, set_.stdout.splitlines()[0]) == (0, "alice can log in"), set_.stderr
+    assert house.host.accounts.log_in("alice", PASSWORD, house.clock())[1].user.name == "alice"
+    nothing = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert nothing.returncode == 1
+    assert nothing.stderr.startswith("error: no password is given")
+    assert "a line on standard input" in nothing.stderr
+    assert house.host.accounts.log_in("alice", PASSWORD, house.clock()), "it is still the one before"
