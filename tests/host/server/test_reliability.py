@@ -109,7 +109,7 @@ def test_kills_at_random_moments_lose_nothing_and_grade_nothing_twice(tmp_path):
         stop.set()
         [t.join() for t in threads]
     process = started(house, port)
-    wait_graded(house, 300)
+    wait_graded(house, 900)
     process.terminate()
     process.wait()
     rows = {row["id"]: row for row in house.host.db.all("SELECT * FROM submissions")}
