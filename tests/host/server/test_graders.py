@@ -164,8 +164,8 @@ print('{"public": 0.', end="", flush=True)
 def test_half_an_answer_is_a_death_and_nothing_stays_on_the_disk(house, monkeypatch, tmp_path):
     """A process that unpacked something and was killed while it answered."""
     (tmp_path / "half.py").write_text(HALF + "import tempfile; open(tempfile.mkstemp()[1], 'w').write('x' * 1000)")
+    (tmp_path / "python").write_text(f"#!/bin/sh\nexec {sys.executable} {tmp_path / 'half.py'}\n")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    (tmp_path / "python").write_text(f"#!/bin/sh\nexec {sys.orig_argv[0]} {tmp_path / 'half.py'}\n")
     (tmp_path / "python").chmod(0o755)
     house.submit("alice")
     worker = Worker(house.host)
