@@ -38,3 +38,31 @@ def climbed(effects, folder, seed=0, catalog=None, **facts):
 def told(ledger):
     """What was tried, and what came of it."""
     return [(a.name, a.parent, a.settings, a.verdict.verdict, len(ledger.runs[a.id])) for a in ledger.tried[1:]]
+
+
+def killed_at_each_training(effects, folder, seed, fold_runs):
+    """A ledger after a climb whose process ended at every second training, its journal, and how often that was."""
+
+    class Killed(BaseException):
+        pass
+
+    ledger, kills = Simulated(part_of(), effects, seed), 0
+    while not (journal := Journal.find(folder)) or not journal.done:
+        ledger.before = die_after_one(Killed)
+        try:
+            begun(ledger, folder, seed=seed, fold_runs=fold_runs).run()
+        except Killed:
+            kills += 1
+    return ledger, journal, kills
+
+
+def die_after_one(how):
+    """Lets one training pass, then ends the process."""
+    passed = []
+
+    def die():
+        if passed:
+            raise how
+        passed.append(True)
+
+    return die

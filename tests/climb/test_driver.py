@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from climbing import NAMES, begun, climbed, part_of, told
+from climbing import NAMES, begun, climbed, killed_at_each_training, part_of, told
 
 from podium.climb.catalog import Catalog, load_catalog
 from podium.climb.journal import Journal
@@ -73,32 +73,11 @@ def test_killed_at_every_training_it_ends_as_if_it_never_was(tmp_path, seed):
         (tmp_path / name).mkdir()
     whole, climb = climbed(mixed(seed), tmp_path / "whole", seed, fold_runs=45)
 
-    class Killed(BaseException):
-        pass
-
-    killed, kills = Simulated(part_of(), mixed(seed), seed), 0
-    while not (journal := Journal.find(tmp_path / "killed")) or not journal.done:
-        killed.before = die_after_one(Killed)
-        try:
-            begun(killed, tmp_path / "killed", seed=seed, fold_runs=45).run()
-        except Killed:
-            kills += 1
+    killed, journal, kills = killed_at_each_training(mixed(seed), tmp_path / "killed", seed, fold_runs=45)
     assert kills >= 15
     assert told(killed) == told(whole)
     assert killed.best == whole.best
     assert journal.claim == climb.journal.claim
-
-
-def die_after_one(how):
-    """Lets one training pass, then ends the process."""
-    passed = []
-
-    def die():
-        if passed:
-            raise how
-        passed.append(True)
-
-    return die
 
 
 def test_killed_before_the_attempt_is_written_the_same_is_chosen(tmp_path):

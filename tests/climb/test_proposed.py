@@ -1,16 +1,14 @@
-"""What a climb proposes to hand in, where the truth is known: the champion, or what is likelier to be better still."""
+"""What a climb proposes to submit, where the truth is known: the champion, or what is likelier to be better still."""
 
 from __future__ import annotations
 
-import contextlib
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from climbing import NAMES, begun, climbed, part_of, told
+from climbing import NAMES, begun, climbed, killed_at_each_training, part_of, told
 
 from podium.climb.guards import Place
-from podium.climb.journal import Journal
 from podium.climb.moves import State
 from podium.climb.report import Report
 from podium.climb.simulate import ANYWHERE, Simulated
@@ -89,21 +87,7 @@ def test_killed_while_it_trains_what_it_proposes_it_ends_the_same(tmp_path, seed
         (tmp_path / name).mkdir()
     whole, climb = climbed(small(seed), tmp_path / "whole", seed, fold_runs=45)
 
-    class Killed(BaseException):
-        pass
-
-    killed = Simulated(part_of(), small(seed), seed)
-    while not (journal := Journal.find(tmp_path / "killed")) or not journal.done:
-        left = [1]
-
-        def die(left=left):
-            if not left:
-                raise Killed
-            left.pop()
-
-        killed.before = die
-        with contextlib.suppress(Killed):
-            begun(killed, tmp_path / "killed", seed=seed, fold_runs=45).run()
+    killed, journal, _ = killed_at_each_training(small(seed), tmp_path / "killed", seed, fold_runs=45)
     assert told(killed) == told(whole)
     assert (journal.proposed, journal.claim) == (climb.journal.proposed, climb.journal.claim)
 
@@ -131,7 +115,7 @@ def completes(folder, seed):
     return ledger.tried[climb.journal.proposed].name in climb.journal.retried
 
 
-def test_the_report_says_what_to_hand_in_and_that_no_verdict_says_so(tmp_path):
+def test_the_report_says_what_to_submit_and_that_no_verdict_says_so(tmp_path):
     for seed in range(8):
         folder = tmp_path / str(seed)
         folder.mkdir()
@@ -141,7 +125,7 @@ def test_the_report_says_what_to_hand_in_and_that_no_verdict_says_so(tmp_path):
     report = Report.of(climb, "dice")
     told_, likeliest = "\n".join(report.told()), ledger.tried[climb.journal.proposed]
     assert "no change was accepted: what stood before stands" in told_
-    assert f"to hand in: {likeliest.id} {likeliest.name}; no YES, but likeliest to help (+" in told_
+    assert f"to submit: {likeliest.id} {likeliest.name}; no YES, but likeliest to help (+" in told_
     assert "both trained anew" in told_
     assert f"{likeliest.name} " in told_.split("both trained anew")[1]
     assert report.tree()["proposed"] == {"id": likeliest.id, "name": likeliest.name, "gain": likeliest.verdict.gain}

@@ -28,7 +28,7 @@ def climb(
 ) -> None:
     """Try a catalogue of changes, one after another, until the budget is spent.
 
-    Each is raced to its verdict, and what is accepted stays. At the end it says what to hand in, and trains that and
+    Each is raced to its verdict, and what is accepted stays. At the end it says what to submit, and trains that and
     the baseline anew, so that the gain is told honestly. A climb that was stopped goes on where it was.
     """
     from podium.climb.here import open_climb
@@ -58,8 +58,8 @@ def climb(
     print()
     print("\n".join(report.told()))
     print(f"the report is in {path}")
-    hand_in = "podium predict" if report.proposed is None else f"podium predict {report.proposed[0]}"
-    next_command(hand_in, "podium attempts", "podium climb --fold-runs N")
+    following = "podium predict" if report.proposed is None else f"podium predict {report.proposed[0]}"
+    next_command(following, "podium attempts", "podium climb --fold-runs N")
 
 
 def _list(climbing: Any, as_json: bool) -> None:

@@ -205,7 +205,7 @@ class Climb:
     # ------------------------------------------------------------------ the end
 
     def _propose(self) -> None:
-        """Settle what to hand in: the champion, or what was made to it and has gained more in all likelihood.
+        """Settle what to submit: the champion, or what was made to it and has gained more in all likelihood.
 
         A verdict guards what the next changes are made to. Nothing is made to what comes last: there a gain that is
         only likely is worth having. If folds of it are missing, they are trained as far as the budget goes, and what is

@@ -32,7 +32,7 @@ class Journal(Config):
     left_out: dict[str, str] = Field({}, description="attempts that failed, and why")
     retried: list[str] = Field([], description="attempts that went on in careful mode")
     ending: bool = Field(False, description="whether nothing new is tried any more")
-    proposed: int | None = Field(None, description="the attempt to hand in, once that is settled")
+    proposed: int | None = Field(None, description="the attempt to submit, once that is settled")
     check_seed: int | None = Field(None, description="seed of the last check, once that has begun")
     check_folds: int | None = Field(None, description="on how many folds")
     claim: Claim | None = Field(None, description="what the last check found")

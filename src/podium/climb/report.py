@@ -39,7 +39,7 @@ class Report:
 
     Attributes:
         champion: (id, name, what it has that the baseline has not: the accepted attempts in order).
-        proposed: (id, name, shrunk gain over the champion) of what to hand in, if that is not the champion.
+        proposed: (id, name, shrunk gain over the champion) of what to submit, if that is not the champion.
         promised: Sum of the shrunk gains that the verdicts stored, on the way to what is proposed.
         untried: Changes that could have been tried.
         guarded: {change: why it was out of the question}.
@@ -109,7 +109,7 @@ class Report:
             lines.append("no change was accepted: what stood before stands")
         if self.proposed is not None:
             id, name, gain = self.proposed
-            lines.append(f"to hand in: {id} {name}; no YES, but likeliest to help ({gain:+.{shown}f}, part of it luck)")
+            lines.append(f"to submit: {id} {name}; no YES, but likeliest to help ({gain:+.{shown}f}, part of it luck)")
         lines += self._claimed(shown)
         tried, runs = len(self.rows), sum(row.fold_runs for row in self.rows)
         lines.append(
