@@ -132,6 +132,17 @@ def test_the_report_says_what_to_submit_and_that_no_verdict_says_so(tmp_path):
     assert report.promised == likeliest.verdict.gain
 
 
+def test_what_only_predicts_in_another_way_is_checked_without_trainings_of_its_own(tmp_path):
+    """As in a workspace, where it predicts with the baseline's new trainings."""
+    ledger, climb = climbed(dict.fromkeys(TRAINED, -9.0) | {"tta": 0.6}, tmp_path, fold_runs=30)
+    assert ledger.tried[climb.journal.proposed].name == "tta"
+    assert climb.journal.claim.folds > 0
+    ledger.trained[climb.journal.proposed] = 0
+    report = Report.of(climb, "dice")
+    assert {row.name: row.fold_runs for row in report.rows}["tta"] == 0
+    assert min(kind["runs"] for kind in report.by_kind()) >= 0
+
+
 @pytest.mark.slow
 def test_what_is_proposed_is_truly_better_than_the_champion_in_the_mean(tmp_path):
     gains = []

@@ -182,7 +182,8 @@ def _belongs(attempt: Any, climb: Climb) -> bool:
 
 def _row(attempt: Any, climb: Climb) -> Row:
     v, name, journal = attempt.verdict, attempt.name, climb.journal
-    checked = journal.claim.folds if journal.claim and attempt.id == journal.proposed else 0
+    trained = climb.ledger.fold_runs(attempt.id)  # none in the check either, if it only predicts in another way
+    checked = min(trained, journal.claim.folds) if journal.claim and attempt.id == journal.proposed else 0
     return Row(
         attempt.id,
         name,
@@ -191,7 +192,7 @@ def _row(attempt: Any, climb: Climb) -> Row:
         "-" if v is None else v.verdict,
         None if v is None else v.gain,
         None if v is None else v.se,
-        climb.ledger.fold_runs(attempt.id) - checked,
+        trained - checked,
     )
 
 
